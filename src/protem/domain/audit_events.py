@@ -1,0 +1,217 @@
+"""The audit vocabulary: every event that can be written, and its canonical bytes.
+
+Here: one constructor per event and the versioned encoding. Not here: the tree over the bytes.
+
+Evolution rule: bytes once written are never re-encoded. Within a version, fields are only added to
+``data``; readers ignore fields they do not know. Anything else raises ``VERSION``.
+
+Invariants: no event carries a secret, a public half, or a value from a target's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from protem.domain import canonical_json
+from protem.domain.approvals import Approval, Verdict
+from protem.domain.canonical_json import JsonValue
+from protem.domain.decisions import Decision
+from protem.domain.grants import Grant
+from protem.domain.identifiers import GrantId, TargetName
+from protem.domain.instants import format_instant
+from protem.domain.observations import Observation
+from protem.domain.principals import PrincipalId
+from protem.domain.requests import RequestRevision
+
+VERSION = 1
+SYSTEM = "protem"
+"""The actor of what nobody ordered in person: expiry, retries, sweeps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One thing that happened.
+
+    Attributes:
+        kind: ``noun.verb``, from this module only.
+        actor: ``issuer|subject``, or ``protem``.
+        grant_id: the grant concerned, if any.
+        sequence: the grant's version after the event, so that gaps and repeats show.
+    """
+
+    kind: str
+    at: datetime
+    actor: str
+    grant_id: GrantId | None = None
+    sequence: int | None = None
+    target: TargetName | None = None
+    data: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    def canonical_bytes(self) -> bytes:
+        """Return the log entry: canonical JSON with a version marker first in meaning."""
+        return canonical_json.encode(
+            {
+                "v": VERSION,
+                "kind": self.kind,
+                "at": format_instant(self.at),
+                "actor": self.actor,
+                "grant": self.grant_id,
+                "seq": self.sequence,
+                "target": self.target,
+                "data": self.data,
+            }
+        )
+
+
+def _of_grant(kind: str, grant: Grant, at: datetime, actor: str, **data: JsonValue) -> AuditEvent:
+    return AuditEvent(
+        kind=kind,
+        at=at,
+        actor=actor,
+        grant_id=grant.id,
+        sequence=grant.version,
+        target=grant.target,
+        data={"state": grant.state, **data},
+    )
+
+
+def requested(
+    grant: Grant, revision: RequestRevision, decision: Decision, at: datetime
+) -> AuditEvent:
+    """Someone asked; the whole request and the first decision are on record."""
+    return _of_grant(
+        "request.created",
+        grant,
+        at,
+        str(revision.principal),
+        request=revision.to_json(),
+        digest=revision.digest,
+        decision=decision.to_json(),
+    )
+
+
+def revised(
+    grant: Grant, revision: RequestRevision, decision: Decision, at: datetime
+) -> AuditEvent:
+    """The request was edited, or an extension proposed; earlier approvals do not count for it."""
+    return _of_grant(
+        "request.revised",
+        grant,
+        at,
+        str(revision.principal),
+        request=revision.to_json(),
+        digest=revision.digest,
+        decision=decision.to_json(),
+    )
+
+
+def reviewed(grant: Grant, approval: Approval) -> AuditEvent:
+    """A reviewer said yes or no to one digest."""
+    kind = "request.approved" if approval.verdict is Verdict.APPROVE else "request.denied"
+    return _of_grant(kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json())
+
+
+def closed_unused(grant: Grant, at: datetime, actor: str) -> AuditEvent:
+    """A request was denied by policy, cancelled, or lapsed: the state says which."""
+    return _of_grant(f"request.{grant.state}", grant, at, actor)
+
+
+def activated(
+    grant: Grant, at: datetime, digest: str, approvers: tuple[PrincipalId, ...]
+) -> AuditEvent:
+    """The intent to provision is on record before the target is touched (law 1)."""
+    return _of_grant(
+        "grant.activated",
+        grant,
+        at,
+        str(grant.principal),
+        digest=digest,
+        approvers=[str(approver) for approver in approvers],
+        name_at_target=grant.id.name_at_target,
+        expires_at=None if grant.expires_at is None else format_instant(grant.expires_at),
+    )
+
+
+def provisioned(grant: Grant, at: datetime) -> AuditEvent:
+    """The target holds the privilege until the recorded moment."""
+    return _of_grant(
+        "grant.provisioned",
+        grant,
+        at,
+        SYSTEM,
+        applied_until=None if grant.applied_until is None else format_instant(grant.applied_until),
+    )
+
+
+def extended(grant: Grant, at: datetime, actor: str, digest: str) -> AuditEvent:
+    """The expiry moved, by a decision of its own."""
+    return _of_grant(
+        "grant.extended",
+        grant,
+        at,
+        actor,
+        digest=digest,
+        expires_at=None if grant.expires_at is None else format_instant(grant.expires_at),
+    )
+
+
+def ending(grant: Grant, at: datetime, actor: str) -> AuditEvent:
+    """The intent to end is on record, with its cause."""
+    return _of_grant("grant.ending", grant, at, actor, cause=grant.end_cause)
+
+
+def attempt_failed(grant: Grant, at: datetime) -> AuditEvent:
+    """The target did not do what was due; it will be tried again."""
+    return _of_grant(
+        "grant.attempt_failed", grant, at, SYSTEM, error=grant.last_error, attempts=grant.attempts
+    )
+
+
+def ended(grant: Grant, at: datetime) -> AuditEvent:
+    """The target was read back and shows nothing of this grant (law 4)."""
+    return _of_grant("grant.ended", grant, at, SYSTEM, cause=grant.end_cause)
+
+
+def orphan_ended(target: TargetName, name: str, at: datetime) -> AuditEvent:
+    """A marked privilege that no grant explained was removed."""
+    return AuditEvent(
+        kind="orphan.ended", at=at, actor=SYSTEM, target=target, data={"name_at_target": name}
+    )
+
+
+def target_observed(
+    target: TargetName, observation: Observation, orphans: int, at: datetime
+) -> AuditEvent:
+    """Target T read at time t: these marked privileges, explained by these grants, n orphans."""
+    return AuditEvent(
+        kind="target.observed",
+        at=at,
+        actor=SYSTEM,
+        target=target,
+        data={
+            "read_at": format_instant(observation.at),
+            "privileges": [privilege.name for privilege in observation.privileges],
+            "deviations": [
+                [found.name, found.deviation] for found in observation.privileges if found.deviation
+            ],
+            "sessions": len(observation.sessions),
+            "orphans": orphans,
+        },
+    )
+
+
+def account_changed(actor: str, subject: PrincipalId, change: str, at: datetime) -> AuditEvent:
+    """A local account was made, changed, disabled, or given a token (never the token)."""
+    return AuditEvent(
+        kind="account.changed",
+        at=at,
+        actor=actor,
+        data={"subject": str(subject), "change": change},
+    )
+
+
+def signed_in(subject: PrincipalId, at: datetime) -> AuditEvent:
+    """Someone proved who they are and got a session token."""
+    return AuditEvent(kind="account.signed_in", at=at, actor=str(subject))

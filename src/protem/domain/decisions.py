@@ -1,0 +1,158 @@
+"""What policy is asked, and what it answers.
+
+Here: the question and the decision as values; the request page, the dry run, the audit entry and
+the activation all use this one object. Not here: how rules are written or evaluated (policy).
+
+Invariants: a decision without a satisfied rule is a denial; a rule that failed to evaluate makes
+the decision a denial whatever else allowed it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from protem.domain.canonical_json import JsonValue
+from protem.domain.identifiers import GroupName
+from protem.domain.plans import Trait
+from protem.domain.principals import Principal
+from protem.domain.scopes import Scope
+from protem.domain.targets import Target
+
+
+class PolicyAction(enum.StrEnum):
+    """What policy can be asked about."""
+
+    REQUEST = "request"
+    AUTO_APPROVE = "auto_approve"
+    APPROVE = "approve"
+    EXTEND = "extend"
+    REVOKE = "revoke"
+    AUDIT = "audit"
+    ADMINISTER = "administer"
+
+
+class Outcome(enum.StrEnum):
+    """The three answers."""
+
+    ALLOWED = "allowed"
+    NEEDS_APPROVAL = "needs_approval"
+    DENIED = "denied"
+
+
+class RuleStatus(enum.StrEnum):
+    """How one rule came out."""
+
+    SATISFIED = "satisfied"
+    UNSATISFIED = "unsatisfied"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFinding:
+    """One rule's part in a decision.
+
+    Attributes:
+        rule: the rule's id.
+        source: ``file:line`` of the rule, for the person who must change or satisfy it.
+        message: what it says, or what is missing.
+        next_step: words for the command line that would satisfy it, such as ``--ticket ID``.
+    """
+
+    rule: str
+    source: str
+    status: RuleStatus
+    message: str
+    next_step: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequirement:
+    """``count`` distinct people, each in one of ``groups`` (empty: anyone who may approve)."""
+
+    count: int
+    groups: frozenset[GroupName] = frozenset()
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Everything policy may look at.
+
+    Attributes:
+        requester: for ``approve`` and ``revoke``: whose request it is; else None.
+        duration: asked; for ``extend``, the total from activation to the new expiry.
+        tags: marks such as ``pii`` that the scope touches at the target.
+        at: the moment of the question, UTC.
+    """
+
+    action: PolicyAction
+    principal: Principal
+    at: datetime
+    target: Target | None = None
+    scope: Scope = Scope()  # noqa: RUF009  # immutable
+    traits: frozenset[Trait] = frozenset()
+    tags: frozenset[str] = frozenset()
+    program: str = ""
+    profile: str | None = None
+    duration: timedelta | None = None
+    reason: str = ""
+    ticket: str = ""
+    requester: Principal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Policy's answer.
+
+    Attributes:
+        approvals: all of these must be met when the outcome is ``needs_approval``.
+        longest: the ceiling on duration that the deciding rules set, if any.
+        policy_digest: which policy set decided.
+    """
+
+    outcome: Outcome
+    findings: tuple[RuleFinding, ...] = ()
+    approvals: tuple[ApprovalRequirement, ...] = ()
+    longest: timedelta | None = None
+    policy_digest: str = ""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the form that is logged and shown."""
+        return {
+            "outcome": self.outcome,
+            "findings": [
+                {
+                    "rule": finding.rule,
+                    "source": finding.source,
+                    "status": finding.status,
+                    "message": finding.message,
+                    "next_step": finding.next_step,
+                }
+                for finding in self.findings
+            ],
+            "approvals": [
+                {"count": need.count, "groups": sorted(need.groups), "rule": need.rule}
+                for need in self.approvals
+            ],
+            "longest_seconds": None if self.longest is None else int(self.longest.total_seconds()),
+            "policy_digest": self.policy_digest,
+        }
+
+
+def tags_touched(scope: Scope, target: Target) -> frozenset[str]:
+    """Return the tags of ``target`` on which ``scope`` holds any privilege.
+
+    A tag on a column is touched by that column or by the whole table; a tag on a table by the
+    table or any of its columns.
+    """
+    touched = set()
+    for tag in target.tags:
+        for privilege in scope.privileges:
+            same_path = privilege.path == tag.path
+            overlaps = tag.part is None or privilege.part in (None, tag.part)
+            if same_path and overlaps:
+                touched.add(tag.name)
+                break
+    return frozenset(touched)

@@ -1,0 +1,74 @@
+"""Who is asking: people, workloads, and agents that act for people.
+
+Here: the identity (issuer + subject) and what policy reads of it. Not here: how identity is
+proved; that is the identity port.
+
+Invariants:
+- Identity is issuer + subject, never an e-mail address or a display name.
+- An agent names the person it acts for; for every rule about persons it *is* that person (law 6).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from protem.domain.errors import InvalidError
+from protem.domain.identifiers import GroupName
+
+_SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class PrincipalKind(enum.StrEnum):
+    """What sort of actor it is."""
+
+    PERSON = "person"
+    WORKLOAD = "workload"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalId:
+    """Issuer and subject; ``local`` is the issuer of accounts that this server keeps itself.
+
+    Raises:
+        InvalidError: when either part is empty, over 255 characters or not printable ASCII.
+    """
+
+    issuer: str
+    subject: str
+
+    def __post_init__(self) -> None:
+        for part in (self.issuer, self.subject):
+            if _SUBJECT.fullmatch(part) is None:
+                raise InvalidError("issuer and subject are 1 to 255 printable ASCII characters")
+        if "|" in self.issuer:
+            raise InvalidError("an issuer holds no '|'")
+
+    def __str__(self) -> str:
+        return f"{self.issuer}|{self.subject}"
+
+    @classmethod
+    def parse(cls, text: str) -> PrincipalId:
+        """Read back what ``str()`` gave."""
+        issuer, bar, subject = text.partition("|")
+        if not bar:
+            raise InvalidError("a principal is written ISSUER|SUBJECT")
+        return cls(issuer=issuer, subject=subject)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A known actor with the groups it was in when it was read."""
+
+    id: PrincipalId
+    display: str
+    kind: PrincipalKind = PrincipalKind.PERSON
+    groups: frozenset[GroupName] = frozenset()
+    acts_for: PrincipalId | None = None
+
+    @property
+    def person(self) -> PrincipalId:
+        """The person behind this actor: itself, or whom an agent acts for."""
+        return self.acts_for or self.id

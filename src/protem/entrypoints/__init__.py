@@ -1,0 +1,1 @@
+"""Thin: each turns the outside world into calls of services."""

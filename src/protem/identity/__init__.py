@@ -1,0 +1,1 @@
+"""Who is asking: local users and tokens."""

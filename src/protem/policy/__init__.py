@@ -1,0 +1,1 @@
+"""Cedar behind the one-function policy port."""

@@ -1,0 +1,1 @@
+"""Small protocols through which services reach the world."""

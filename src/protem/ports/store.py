@@ -1,0 +1,273 @@
+"""The store as a port: whole transactions over narrow sets of records.
+
+Work is handed over as one function of a ``Transaction``: it runs to completion on the store's own
+thread, sees a consistent state, and is durable when ``write`` returns. It must not wait, must not
+keep the transaction, and may be run again after a failed commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from protem.domain.approvals import Approval
+from protem.domain.audit_events import AuditEvent
+from protem.domain.grants import Grant, GrantState
+from protem.domain.identifiers import GrantId, GroupName, TargetName
+from protem.domain.principals import Principal, PrincipalId
+from protem.domain.requests import RequestRevision
+
+T = TypeVar("T")
+
+
+class GrantRecords(Protocol):
+    """Grants, one row each."""
+
+    def get(self, grant_id: GrantId) -> Grant:
+        """Return the grant.
+
+        Raises:
+            NotFoundError: when there is none.
+        """
+        ...
+
+    def add(self, grant: Grant) -> None:
+        """Insert a new grant of version 1.
+
+        Raises:
+            ConflictError: when the id exists.
+        """
+        ...
+
+    def save(self, grant: Grant) -> None:
+        """Write ``grant`` over the row of the version before it.
+
+        Raises:
+            ConflictError: when the stored version is not ``grant.version - 1``, or the change of
+                state is not an edge of the life cycle.
+        """
+        ...
+
+    def list(
+        self,
+        *,
+        states: Sequence[GrantState] = (),
+        principal: PrincipalId | None = None,
+        target: TargetName | None = None,
+        before: GrantId | None = None,
+        limit: int = 100,
+    ) -> Sequence[Grant]:
+        """Return grants that match, newest first; empty ``states`` means any."""
+        ...
+
+
+class WorkRecords(Protocol):
+    """Who is working on what is due: leases over grants, apart from their versions.
+
+    A lease is the exclusive right to touch the target for one grant until it runs out.
+    """
+
+    def claim(self, *, now: datetime, until: datetime, owner: str, limit: int) -> Sequence[Grant]:
+        """Lease up to ``limit`` grants whose ``due_at`` is past and that nobody leases; oldest first."""
+        ...
+
+    def take(self, grant_id: GrantId, *, now: datetime, until: datetime, owner: str) -> bool:
+        """Lease one grant if nobody else does; say whether it is ours."""
+        ...
+
+    def release(self, grant_id: GrantId, *, owner: str) -> None:
+        """Give a lease back; harmless when it is not ours any more."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """Return the earliest ``due_at`` of any grant that is not leased, or None."""
+        ...
+
+
+class RequestRecords(Protocol):
+    """Immutable revisions."""
+
+    def add(self, revision: RequestRevision) -> None:
+        """Insert a revision.
+
+        Raises:
+            ConflictError: when that number exists.
+        """
+        ...
+
+    def get(self, grant_id: GrantId, number: int) -> RequestRevision:
+        """Return one revision.
+
+        Raises:
+            NotFoundError: when there is none.
+        """
+        ...
+
+    def latest_number(self, grant_id: GrantId) -> int:
+        """Return the highest revision number of the grant, 0 when there is none."""
+        ...
+
+
+class ApprovalRecords(Protocol):
+    """Verdicts, one per reviewer and revision."""
+
+    def add(self, approval: Approval) -> None:
+        """Insert a verdict.
+
+        Raises:
+            ConflictError: when this reviewer has given one on this revision, or is the requester.
+        """
+        ...
+
+    def of(self, grant_id: GrantId, revision: int) -> Sequence[Approval]:
+        """Return the verdicts on one revision, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """A stored log entry: its place and the exact bytes that are hashed."""
+
+    index: int
+    body: bytes
+
+
+class AuditRecords(Protocol):
+    """The log's entries, in order, without gaps."""
+
+    def append(self, event: AuditEvent) -> int:
+        """Add the event and return its index, counting from 0."""
+        ...
+
+    def entries(self, *, start: int, limit: int) -> Sequence[AuditEntry]:
+        """Return entries from index ``start``, in order."""
+        ...
+
+    def size(self) -> int:
+        """Return how many entries there are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A local account: the principal and whether it may sign in."""
+
+    principal: Principal
+    disabled: bool = False
+
+
+class AccountRecords(Protocol):
+    """Local accounts, groups and hashed tokens."""
+
+    def get(self, principal_id: PrincipalId) -> Account:
+        """Return the account.
+
+        Raises:
+            NotFoundError: when there is none.
+        """
+        ...
+
+    def put(self, account: Account) -> None:
+        """Insert or replace the account and its groups."""
+        ...
+
+    def list(self) -> Sequence[Account]:
+        """Return all accounts, by subject."""
+        ...
+
+    def add_token(
+        self,
+        *,
+        token_hash: bytes,
+        owner: PrincipalId,
+        expires_at: datetime,
+        single_use: bool,
+    ) -> None:
+        """Keep the SHA-256 of a token; the token itself is never stored."""
+        ...
+
+    def owner_of(self, token_hash: bytes, *, now: datetime, single_use: bool) -> PrincipalId:
+        """Return whose valid token this is; a single-use one is used up by this.
+
+        Raises:
+            UnauthenticatedError: unknown, expired, used up, or of the other kind.
+        """
+        ...
+
+    def drop_tokens(self, owner: PrincipalId) -> int:
+        """Forget all tokens of an account; return how many there were."""
+        ...
+
+    def drop_token(self, token_hash: bytes) -> None:
+        """Forget one token; harmless when unknown."""
+        ...
+
+    def members(self, group: GroupName) -> Sequence[Principal]:
+        """Return the enabled members of a group."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RememberedAnswer:
+    """What was answered to an idempotency key."""
+
+    fingerprint: str
+    status: int
+    body: bytes
+
+
+class IdempotencyRecords(Protocol):
+    """Answers by principal and key, for writes that may be sent twice."""
+
+    def get(self, principal: PrincipalId, key: str) -> RememberedAnswer | None:
+        """Return the remembered answer, if any."""
+        ...
+
+    def put(self, principal: PrincipalId, key: str, answer: RememberedAnswer, at: datetime) -> None:
+        """Remember an answer.
+
+        Raises:
+            ConflictError: when the key is taken.
+        """
+        ...
+
+    def forget_before(self, moment: datetime) -> int:
+        """Drop answers older than ``moment``; return how many."""
+        ...
+
+
+class Transaction(Protocol):
+    """One consistent view; inside ``Store.write`` it can also change it."""
+
+    @property
+    def grants(self) -> GrantRecords: ...  # noqa: D102  # named by their types
+    @property
+    def work(self) -> WorkRecords: ...  # noqa: D102
+    @property
+    def requests(self) -> RequestRecords: ...  # noqa: D102
+    @property
+    def approvals(self) -> ApprovalRecords: ...  # noqa: D102
+    @property
+    def audit(self) -> AuditRecords: ...  # noqa: D102
+    @property
+    def accounts(self) -> AccountRecords: ...  # noqa: D102
+    @property
+    def idempotency(self) -> IdempotencyRecords: ...  # noqa: D102
+
+
+class Store(Protocol):
+    """Runs work in transactions."""
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run ``work`` and commit durably; an exception from ``work`` rolls all of it back."""
+        ...
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run ``work`` on a consistent snapshot; writing in it is an error."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the database."""
+        ...

@@ -1,0 +1,1 @@
+"""This machine's clock and randomness behind their ports."""

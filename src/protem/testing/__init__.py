@@ -1,0 +1,1 @@
+"""Shipped: contract suites and fakes for every port."""
