@@ -45,5 +45,7 @@ class Command:
             raise InvalidError(f"command and inputs exceed {MAX_TOTAL_CHARACTERS} characters")
         if any("\0" in text for text in texts):
             raise InvalidError("a command cannot hold NUL characters")
-        if any(0xD800 <= ord(char) < 0xE000 for text in texts for char in text):
-            raise InvalidError("a command is valid Unicode text")
+        try:
+            "".join(texts).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidError("a command is valid Unicode text") from error

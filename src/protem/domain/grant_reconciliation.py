@@ -58,7 +58,7 @@ class EndOrphan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportStray:
-    """A session whose account is gone, or a mark that we cannot parse: end or tell, never ignore."""
+    """A session whose account is already gone: nobody's, so it is cut."""
 
     session: LiveSession
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from protem.domain.errors import ConflictError, ExpiredError
 from protem.domain.identifiers import GrantId, TargetName
-from protem.domain.orders import PublicHalf, Receipt
+from protem.domain.orders import PublicHalf, Receipt, SignedOrder
 from protem.domain.principals import PrincipalId
 
 
@@ -80,6 +80,7 @@ class Grant:
         revision: the revision in force.
         proposed_revision: an extension that waits for approval while this grant is active.
         lapses_at: when a request or an unused approval is given up.
+        order: what the connector will be told, signed when it was decided.
         applied_until: the expiry that the target has been told; None until provisioned.
         attempts: failed tries of the work that is due now.
     """
@@ -102,6 +103,7 @@ class Grant:
     ended_at: datetime | None = None
     end_cause: EndCause | None = None
     public_half: PublicHalf | None = None
+    order: SignedOrder | None = None
     receipt: Receipt | None = None
     attempts: int = 0
     last_error: str = ""
@@ -156,6 +158,17 @@ def activate(grant: Grant, *, at: datetime, public_half: PublicHalf) -> Grant:
         expires_at=at + grant.duration,
         public_half=public_half,
     )
+
+
+def with_order(grant: Grant, order: SignedOrder) -> Grant:
+    """Attach the signed order to a grant that is about to be stored; no version of its own.
+
+    Raises:
+        ConflictError: when the order is for another grant or moment.
+    """
+    if order.order.grant_id != grant.id or order.order.expires_at != grant.expires_at:
+        raise ConflictError(f"the order does not fit grant {grant.id}")
+    return replace(grant, order=order)
 
 
 def provisioned(grant: Grant, *, at: datetime, receipt: Receipt, applied_until: datetime) -> Grant:

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from protem.domain import canonical_json
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GrantId, TargetName
-from protem.domain.instants import format_instant
+from protem.domain.instants import format_instant, parse_instant
 from protem.domain.principals import PrincipalId
 from protem.domain.scopes import Scope
 
@@ -73,21 +74,46 @@ class Order:
     decision: Mapping[str, canonical_json.JsonValue] = field(default_factory=dict)
     approvals: tuple[Mapping[str, canonical_json.JsonValue], ...] = ()
 
+    def to_json(self) -> dict[str, canonical_json.JsonValue]:
+        """Return the form whose canonical bytes are signed."""
+        return {
+            "format": FORMAT,
+            "id": self.grant_id,
+            "target": self.target,
+            "principal": str(self.principal),
+            "scope": self.scope.to_json(),
+            "expires_at": format_instant(self.expires_at),
+            "request_digest": self.request_digest,
+            "decision": self.decision,
+            "approvals": list(self.approvals),
+        }
+
     def canonical_bytes(self) -> bytes:
         """Return the bytes that are signed."""
-        return canonical_json.encode(
-            {
-                "format": FORMAT,
-                "id": self.grant_id,
-                "target": self.target,
-                "principal": str(self.principal),
-                "scope": self.scope.to_json(),
-                "expires_at": format_instant(self.expires_at),
-                "request_digest": self.request_digest,
-                "decision": self.decision,
-                "approvals": list(self.approvals),
-            }
-        )
+        return canonical_json.encode(self.to_json())
+
+    @classmethod
+    def from_json(cls, form: Mapping[str, Any]) -> Order:
+        """Read ``to_json`` back.
+
+        Raises:
+            InvalidError: when it is not an order of this format.
+        """
+        if form.get("format") != FORMAT:
+            raise InvalidError(f"not an order of format {FORMAT}")
+        try:
+            return cls(
+                grant_id=GrantId(form["id"]),
+                target=TargetName(form["target"]),
+                principal=PrincipalId.parse(form["principal"]),
+                scope=Scope.from_json(form["scope"]),
+                expires_at=parse_instant(form["expires_at"]),
+                request_digest=form["request_digest"],
+                decision=form["decision"],
+                approvals=tuple(form["approvals"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidError("an order lacks a field or has one of the wrong type") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

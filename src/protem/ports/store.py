@@ -70,7 +70,7 @@ class WorkRecords(Protocol):
     """
 
     def claim(self, *, now: datetime, until: datetime, owner: str, limit: int) -> Sequence[Grant]:
-        """Lease up to ``limit`` grants whose ``due_at`` is past and that nobody leases; oldest first."""
+        """Lease up to ``limit`` grants that are due and that nobody leases; oldest first."""
         ...
 
     def take(self, grant_id: GrantId, *, now: datetime, until: datetime, owner: str) -> bool:
