@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from protem.domain.canonical_json import JsonValue
+from protem.domain.errors import DeniedError
 from protem.domain.identifiers import GroupName
 from protem.domain.plans import Trait
 from protem.domain.principals import Principal
@@ -139,6 +140,34 @@ class Decision:
             "longest_seconds": None if self.longest is None else int(self.longest.total_seconds()),
             "policy_digest": self.policy_digest,
         }
+
+
+class PolicyDeniedError(DeniedError):
+    """Policy says no; carries the decision with every finding."""
+
+    code = "policy_denied"
+
+    def __init__(self, decision: Decision) -> None:
+        blocking = [
+            finding for finding in decision.findings if finding.status is not RuleStatus.SATISFIED
+        ]
+        first = blocking[0] if blocking else None
+        super().__init__(
+            first.message if first else "no policy allows this",
+            next_step=first.next_step if first else None,
+        )
+        self.decision = decision
+
+
+def refuse_if_denied(decision: Decision) -> Decision:
+    """Return ``decision`` unless it is a denial.
+
+    Raises:
+        PolicyDeniedError: when it is.
+    """
+    if decision.outcome is Outcome.DENIED:
+        raise PolicyDeniedError(decision)
+    return decision
 
 
 def tags_touched(scope: Scope, target: Target) -> frozenset[str]:

@@ -109,12 +109,12 @@ class Grant:
     last_error: str = ""
 
 
-def approve(grant: Grant) -> Grant:
-    """Enough people, or policy alone, said yes: the grant waits to be used."""
-    return _move(grant, GrantState.APPROVED)
+def approve(grant: Grant, *, lapses_at: datetime) -> Grant:
+    """Enough people, or policy alone, said yes: the grant waits to be used until ``lapses_at``."""
+    return _move(grant, GrantState.APPROVED, lapses_at=lapses_at, due_at=lapses_at)
 
 
-def reopen(grant: Grant, *, revision: int, duration: timedelta) -> Grant:
+def reopen(grant: Grant, *, revision: int, duration: timedelta, lapses_at: datetime) -> Grant:
     """Put an edited request before its approvers again; earlier approvals are void."""
     if grant.state not in (GrantState.PENDING, GrantState.APPROVED):
         raise _not_from(grant, "edited")
@@ -124,6 +124,8 @@ def reopen(grant: Grant, *, revision: int, duration: timedelta) -> Grant:
         state=GrantState.PENDING,
         revision=revision,
         duration=duration,
+        lapses_at=lapses_at,
+        due_at=lapses_at,
     )
 
 

@@ -24,8 +24,7 @@ def about_request(
 ) -> Question:
     """Return the question whether ``principal`` may do ``action`` with this revision.
 
-    Args:
-        requester: whose request it is, when ``principal`` reviews or revokes it.
+    ``requester`` is whose request it is, when ``principal`` reviews or revokes it.
     """
     return Question(
         action=action,

@@ -15,7 +15,7 @@ from protem.domain.identifiers import GrantId
 class Watch(Protocol):
     """A place to wait for news."""
 
-    async def changed(self, timeout: timedelta) -> bool:
+    async def changed(self, at_most: timedelta) -> bool:
         """Wait until something was announced since the last call; False when time ran out."""
         ...
 

@@ -15,9 +15,9 @@ class _Watch:
     def __init__(self) -> None:
         self.event = asyncio.Event()
 
-    async def changed(self, timeout: timedelta) -> bool:
+    async def changed(self, at_most: timedelta) -> bool:
         try:
-            async with asyncio.timeout(timeout.total_seconds()):
+            async with asyncio.timeout(at_most.total_seconds()):
                 await self.event.wait()
         except TimeoutError:
             return False

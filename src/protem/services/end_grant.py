@@ -1,0 +1,74 @@
+"""End a grant before its time: given back by its owner, or revoked by someone who may.
+
+Here: the change of intent, never refused for want of audit files (law 10). Not here: the work at
+the target; the reconciler does it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from protem.domain import audit_events, grants
+from protem.domain.decisions import PolicyAction, refuse_if_denied
+from protem.domain.errors import ConflictError
+from protem.domain.grants import EndCause, Grant, GrantState
+from protem.domain.identifiers import GrantId
+from protem.domain.policy_questions import about_request
+from protem.domain.principals import Principal
+from protem.ports.store import Transaction
+from protem.services.activate_grant import lease_work
+from protem.services.surroundings import Surroundings
+
+_UNDER_WAY = (GrantState.ENDING, GrantState.STUCK, GrantState.ENDED)
+
+
+async def end_grant(around: Surroundings, principal: Principal, grant_id: GrantId) -> Grant:
+    """End one's own grant, or revoke another's; harmless when it is ending or ended already.
+
+    Raises:
+        NotFoundError: there is no such grant.
+        PolicyDeniedError: it is another's and policy does not let the caller revoke it.
+        ConflictError: it was never activated (cancel or deny it instead).
+    """
+    now = around.clock.now()
+
+    def work(transaction: Transaction) -> tuple[Grant, bool]:
+        grant = transaction.grants.get(grant_id)
+        mine = grant.principal == principal.id
+        if not mine:
+            _refuse_unless_allowed(around, transaction, principal, grant, now)
+        if grant.state in _UNDER_WAY:
+            return grant, False
+        cause = EndCause.GIVEN_BACK if mine else EndCause.REVOKED
+        try:
+            ending = grants.begin_ending(grant, at=now, cause=cause)
+        except ConflictError as error:
+            error.next_step = f"protem request cancel {grant.id}" if mine else None
+            raise
+        transaction.grants.save(ending)
+        transaction.audit.append(audit_events.ending(ending, now, str(principal.id)))
+        return ending, lease_work(around, transaction, ending, now)
+
+    grant, leased = await around.store.write(work)
+    around.announcer.announce(grant.id)
+    if leased:
+        around.work_queue.hand_over(grant)
+    return grant
+
+
+def _refuse_unless_allowed(
+    around: Surroundings,
+    transaction: Transaction,
+    principal: Principal,
+    grant: Grant,
+    now: datetime,
+) -> None:
+    revision = transaction.requests.get(grant.id, grant.revision)
+    question = about_request(
+        PolicyAction.REVOKE,
+        revision,
+        principal=around.identity.lookup(transaction, principal.id),
+        target=around.catalogue.target(grant.target),
+        at=now,
+    )
+    refuse_if_denied(around.policy.decide(question))

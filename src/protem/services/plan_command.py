@@ -1,0 +1,108 @@
+"""Plan a command: its scope, policy's answer, what is missing. Touches nothing.
+
+Here: the dry run, and the same first half that ``request_access`` runs. Not here: storing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from protem.domain.commands import Command
+from protem.domain.decisions import Decision, PolicyAction
+from protem.domain.errors import NotFoundError, UnplannableError
+from protem.domain.identifiers import GrantId, ProfileName, TargetName
+from protem.domain.observations import Capabilities
+from protem.domain.plans import Finding, Plan, Trait
+from protem.domain.policy_questions import about_request
+from protem.domain.principals import Principal
+from protem.domain.requests import RequestRevision
+from protem.services.surroundings import Surroundings
+
+_NO_GRANT = GrantId("0" * 26)
+"""A dry run has no grant; its revision is never stored under this id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What the user typed.
+
+    Attributes:
+        profile: ask for a named scope; the command then is the program alone.
+    """
+
+    target: TargetName
+    command: Command
+    duration: timedelta
+    reason: str = ""
+    ticket: str = ""
+    profile: ProfileName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRequest:
+    """What would happen."""
+
+    revision: RequestRevision
+    decision: Decision
+    capabilities: Capabilities
+
+
+async def plan_command(around: Surroundings, principal: Principal, ask: Ask) -> PlannedRequest:
+    """Return scope and decision for ``ask``, as of now.
+
+    Raises:
+        NotFoundError: unknown target or profile.
+        UnplannableError, InvalidError, RetryLaterError: as the planner says.
+    """
+    target = around.catalogue.target(ask.target)
+    revision = await draft_revision(around, principal, ask, grant_id=_NO_GRANT, number=1)
+    question = about_request(
+        PolicyAction.REQUEST, revision, principal=principal, target=target, at=around.clock.now()
+    )
+    return PlannedRequest(
+        revision=revision,
+        decision=around.policy.decide(question),
+        capabilities=around.catalogue.connector(ask.target).capabilities,
+    )
+
+
+async def draft_revision(
+    around: Surroundings, principal: Principal, ask: Ask, *, grant_id: GrantId, number: int
+) -> RequestRevision:
+    """Plan the command and return it as a revision, not yet stored."""
+    return RequestRevision(
+        grant_id=grant_id,
+        number=number,
+        principal=principal.id,
+        target=ask.target,
+        command=ask.command,
+        plan=await _plan(around, ask),
+        duration=ask.duration,
+        profile=ask.profile,
+        reason=ask.reason,
+        ticket=ask.ticket,
+    )
+
+
+async def _plan(around: Surroundings, ask: Ask) -> Plan:
+    target = around.catalogue.target(ask.target)
+    if ask.profile is None:
+        try:
+            return await around.catalogue.planner(ask.target).plan(ask.command)
+        except UnplannableError as error:
+            if error.next_step is None and target.profiles:
+                names = ", ".join(sorted(target.profiles))
+                error.next_step = (
+                    f"ask for a profile instead (--profile; {target.name} has {names})"
+                )
+            raise
+    scope = target.profiles.get(ask.profile)
+    if scope is None:
+        known = ", ".join(sorted(target.profiles)) or "none"
+        raise NotFoundError(f"{target.name} has no profile {ask.profile}; it has: {known}")
+    note = Finding(
+        code="profile",
+        message=f"a session under profile {ask.profile}: any statement inside its scope can be run",
+    )
+    return Plan(scope=scope, traits=frozenset({Trait.PROFILE}), findings=(note,))

@@ -1,0 +1,97 @@
+"""Ask for what a command needs: plan it, let policy decide, put it on record.
+
+Here: the first revision, and at once the whole way to ``provisioning`` when policy asks nobody and
+the client sent its public half along. Not here: editing (revise_request) and review.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protem.domain import audit_events, grants
+from protem.domain.decisions import Decision, Outcome, PolicyAction, refuse_if_denied
+from protem.domain.grants import Grant, GrantState
+from protem.domain.orders import PublicHalf
+from protem.domain.policy_questions import about_request
+from protem.domain.principals import Principal
+from protem.domain.requests import RequestRevision
+from protem.ports.store import Transaction
+from protem.services.activate_grant import Standing, activate_in
+from protem.services.plan_command import Ask, draft_revision
+from protem.services.surroundings import Surroundings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequested:
+    """The request on record."""
+
+    grant: Grant
+    revision: RequestRevision
+    decision: Decision
+
+
+async def request_access(
+    around: Surroundings, principal: Principal, ask: Ask, public_half: PublicHalf | None = None
+) -> AccessRequested:
+    """Record the request; approve it when policy needs nobody; activate it when asked to.
+
+    Args:
+        around: the ports.
+        principal: who asks.
+        ask: what.
+        public_half: when given and no approval is needed, the grant is activated in the same
+            transaction; otherwise it is ignored and the client activates later.
+
+    Raises:
+        PolicyDeniedError: when no approval could make it allowed; this too is on record.
+        NotFoundError, UnplannableError, InvalidError, RetryLaterError: as planning says.
+        AuditUnavailableError: when it could not be recorded.
+    """
+    around.audit_log.check_writable()
+    now = around.clock.now()
+    grant_id = around.randomness.grant_id(now)
+    revision = await draft_revision(around, principal, ask, grant_id=grant_id, number=1)
+
+    def work(transaction: Transaction) -> AccessRequested:
+        requester = around.identity.lookup(transaction, principal.id)
+        target = around.catalogue.target(ask.target)
+        question = about_request(
+            PolicyAction.REQUEST, revision, principal=requester, target=target, at=now
+        )
+        decision = around.policy.decide(question)
+        grant = Grant(
+            id=grant_id,
+            version=1,
+            state=GrantState.PENDING,
+            revision=1,
+            principal=principal.id,
+            target=ask.target,
+            duration=ask.duration,
+            requested_at=now,
+            lapses_at=now + around.limits.request_lapses_after,
+            due_at=now + around.limits.request_lapses_after,
+        )
+        transaction.grants.add(grant)
+        transaction.requests.add(revision)
+        transaction.audit.append(audit_events.requested(grant, revision, decision, now))
+        match decision.outcome:
+            case Outcome.DENIED:
+                grant = grants.deny(grant, at=now)
+                transaction.grants.save(grant)
+                transaction.audit.append(audit_events.closed_unused(grant, now, "policy"))
+            case Outcome.ALLOWED:
+                grant = grants.approve(grant, lapses_at=now + around.limits.approval_lapses_after)
+                transaction.grants.save(grant)
+                if public_half is not None:
+                    standing = Standing(revision=revision, decision=decision, at=now)
+                    grant = activate_in(around, transaction, grant, public_half, standing)
+            case Outcome.NEEDS_APPROVAL:
+                pass
+        return AccessRequested(grant=grant, revision=revision, decision=decision)
+
+    asked = await around.store.write(work)
+    around.announcer.announce(asked.grant.id)
+    if asked.grant.state is GrantState.PROVISIONING:
+        around.work_queue.hand_over(asked.grant)
+    refuse_if_denied(asked.decision)
+    return asked

@@ -1,0 +1,55 @@
+"""What every use case stands in: the ports, chosen once by the composition root.
+
+Here: one bundle and the settings of the life cycle. Not here: any adapter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from protem.ports.announcer import Announcer
+from protem.ports.audit_log import AuditLog
+from protem.ports.clock import Clock
+from protem.ports.identity_provider import IdentityProvider
+from protem.ports.policy import Policy
+from protem.ports.randomness import Randomness
+from protem.ports.signer import Signer
+from protem.ports.store import Store
+from protem.ports.target_catalogue import TargetCatalogue
+from protem.ports.work_queue import WorkQueue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long things may wait.
+
+    Attributes:
+        request_lapses_after: an unanswered request is given up after this.
+        approval_lapses_after: an approval not used is given up after this.
+        lease: how long one try at a target may take before another worker may step in.
+        retry_first: delay after the first failed try; doubles up to ``retry_longest``.
+    """
+
+    request_lapses_after: timedelta = timedelta(hours=8)
+    approval_lapses_after: timedelta = timedelta(hours=1)
+    lease: timedelta = timedelta(seconds=30)
+    retry_first: timedelta = timedelta(milliseconds=500)
+    retry_longest: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The ports that use cases reach the world through."""
+
+    store: Store
+    policy: Policy
+    catalogue: TargetCatalogue
+    identity: IdentityProvider
+    clock: Clock
+    randomness: Randomness
+    audit_log: AuditLog
+    order_signer: Signer
+    announcer: Announcer
+    work_queue: WorkQueue
+    limits: Limits = Limits()  # noqa: RUF009  # immutable
