@@ -52,4 +52,4 @@ class Surroundings:
     order_signer: Signer
     announcer: Announcer
     work_queue: WorkQueue
-    limits: Limits = Limits()  # noqa: RUF009  # immutable
+    limits: Limits = Limits()  # immutable
