@@ -185,15 +185,20 @@ class ReconcileGrants:
         after, event = result
 
         def work(transaction: Transaction) -> Grant | None:
+            now = around.clock.now()
             try:
                 transaction.grants.save(after)
+                transaction.audit.append(event)
+                current = after
             except ConflictError:
-                return transaction.grants.get(before.id)
-            transaction.audit.append(event)
-            if after.due_at is not None and after.due_at <= around.clock.now():
-                return after
-            transaction.work.release(after.id, owner=self._owner)
-            return None
+                current = transaction.grants.get(before.id)
+            if current.due_at is None or current.due_at > now:
+                transaction.work.release(current.id, owner=self._owner)
+                return None
+            ours = transaction.work.take(
+                current.id, now=now, until=now + around.limits.lease, owner=self._owner
+            )
+            return current if ours else None
 
         return await around.store.write(work)
 
