@@ -14,7 +14,7 @@ from datetime import timedelta
 from protem.domain.errors import InvalidError
 
 LONGEST = timedelta(days=30)
-_PART = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?")
+_PART = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?", re.ASCII)
 
 
 def parse_duration(text: str) -> timedelta:
