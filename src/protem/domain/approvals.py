@@ -37,6 +37,7 @@ class Approval:
     Attributes:
         digest: of the revision that the reviewer saw.
         signature: the reviewer's own signature over the digest, where policy asks for one.
+        reviewer_person: the person behind an agent that reviews; None: the reviewer itself.
     """
 
     grant_id: GrantId
@@ -47,6 +48,12 @@ class Approval:
     at: datetime
     comment: str = ""
     signature: str | None = None
+    reviewer_person: PrincipalId | None = None
+
+    @property
+    def person(self) -> PrincipalId:
+        """Whose verdict this is: one person has one, and none on their own request (law 6)."""
+        return self.reviewer_person or self.reviewer
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the form that is logged, and carried in an order."""

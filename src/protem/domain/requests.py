@@ -35,6 +35,8 @@ class RequestRevision:
         number: 1 for the first revision.
         profile: set when a session under a named scope is asked instead of one command.
         plan: scope, traits and findings as the planner derived them from ``command``.
+        requester_person: the person behind an agent that asks; None: the principal itself. Not
+            part of the digest: it says who may not approve, never what is granted.
 
     Raises:
         InvalidError: when a field is out of bounds.
@@ -50,6 +52,7 @@ class RequestRevision:
     profile: ProfileName | None = None
     reason: str = ""
     ticket: str = ""
+    requester_person: PrincipalId | None = None
 
     def __post_init__(self) -> None:
         check_duration(self.duration)
@@ -61,6 +64,11 @@ class RequestRevision:
             )
         if "\0" in self.reason + self.ticket:
             raise InvalidError("reason and ticket cannot hold NUL characters")
+
+    @property
+    def person(self) -> PrincipalId:
+        """Whose request this is; that person cannot approve it (law 6)."""
+        return self.requester_person or self.principal
 
     def to_json(self) -> dict[str, canonical_json.JsonValue]:
         """Return the canonical form that is digested, shown, signed and logged."""
