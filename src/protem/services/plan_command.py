@@ -82,6 +82,7 @@ async def draft_revision(
         profile=ask.profile,
         reason=ask.reason,
         ticket=ask.ticket,
+        requester_person=principal.acts_for,
     )
 
 

@@ -63,6 +63,7 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
             verdict=review.verdict,
             at=now,
             comment=review.comment,
+            reviewer_person=reviewer.acts_for,
         )
         transaction.approvals.add(approval)
         return _settle(around, transaction, grant, revision, approval)

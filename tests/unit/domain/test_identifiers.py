@@ -8,7 +8,19 @@ from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GrantId, GroupName, ProfileName, TargetName
 from protem.domain.principals import PrincipalId
 
-HOSTILE = ["", " ", "a b", "a\n", "a\0", "é", "‮", "a'; drop role x; --", '"', "x" * 10_000, "../a"]
+HOSTILE = [
+    "",
+    " ",
+    "a b",
+    "a\n",
+    "a\0",
+    "é",
+    "\u202e",
+    "a'; drop role x; --",
+    '"',
+    "x" * 10_000,
+    "../a",
+]
 
 
 @pytest.mark.parametrize("kind", [GrantId, TargetName, ProfileName, GroupName])
