@@ -1,0 +1,158 @@
+"""How the rules that apply add up to one decision.
+
+Here: forbids over permits, terms that add up, the waiver by ``auto_approve``. Not here: which
+rules apply (the engine says) and why others did not (``near_misses``).
+
+Invariants:
+- One ``forbid`` denies, as in Cedar; no permit, no permission.
+- The terms of all applying permits hold together: another permit never weakens them.
+- ``auto_approve`` waives people, never a ceiling or a required reason or ticket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from protem.domain.decisions import (
+    ApprovalRequirement,
+    Decision,
+    Outcome,
+    PolicyAction,
+    Question,
+    RuleFinding,
+    RuleStatus,
+)
+from protem.domain.durations import format_duration
+from protem.domain.errors import InvalidError
+from protem.domain.identifiers import GroupName
+from protem.policy.option_hints import ASK_REASON, ASK_TICKET, next_step_for, shorten
+from protem.policy.policy_rules import TERM_ACTIONS, Rule
+
+DEFAULT = "default"
+"""The rule named where no written rule speaks: denial, and one approval."""
+
+
+def combine(question: Question, applying: Sequence[Rule], digest: str) -> Decision:
+    """Return the decision that ``applying``, the rules that hold for ``question``, make."""
+    action = question.action
+    permits, forbids = about(action, applying)
+    if forbids:
+        return denied([forbidden(rule, question) for rule in forbids], digest)
+    if not permits:
+        return denied([_default_denial(action)], digest)
+    findings = [rule.permitted for rule in permits]
+    if action not in TERM_ACTIONS:
+        return Decision(outcome=Outcome.ALLOWED, findings=tuple(findings), policy_digest=digest)
+    refusals = [finding for rule in permits for finding in _unmet_terms(rule, question)]
+    approvals = _approvals(permits, question, refusals)
+    if refusals:
+        return denied(refusals, digest)
+    ceilings = [rule.terms.longest for rule in permits if rule.terms.longest is not None]
+    waivers, vetoes = about(PolicyAction.AUTO_APPROVE, applying)
+    waived = bool(waivers) and not vetoes
+    return Decision(
+        outcome=Outcome.ALLOWED if waived else Outcome.NEEDS_APPROVAL,
+        findings=(*findings, *(rule.permitted for rule in waivers if waived)),
+        approvals=() if waived else approvals,
+        longest=min(ceilings, default=None),
+        policy_digest=digest,
+    )
+
+
+def about(action: PolicyAction, rules: Sequence[Rule]) -> tuple[list[Rule], list[Rule]]:
+    """Return the permits and the forbids for ``action`` among ``rules``."""
+    mine = [rule for rule in rules if action in rule.actions]
+    return [rule for rule in mine if rule.permits], [rule for rule in mine if not rule.permits]
+
+
+def denied(findings: Sequence[RuleFinding], digest: str) -> Decision:
+    """Return a denial for these reasons."""
+    return Decision(outcome=Outcome.DENIED, findings=tuple(findings), policy_digest=digest)
+
+
+def failed(rule: str, source: str, message: str) -> RuleFinding:
+    """Return the finding that something could not be evaluated."""
+    return RuleFinding(rule=rule, source=source, status=RuleStatus.FAILED, message=message)
+
+
+def forbidden(rule: Rule, question: Question) -> RuleFinding:
+    """Return the finding that ``rule`` forbids it: in its own words, else by its conditions."""
+    said = rule.message
+    if not said:
+        said = "forbidden" + "".join(
+            f"{' unless' if condition.negated else ' when'} {shorten(condition.text)}"
+            for condition in rule.conditions
+        )
+    step = next_step_for(rule.conditions, question)
+    return _unsatisfied(rule, said, step)
+
+
+def _approvals(
+    permits: Sequence[Rule], question: Question, refusals: list[RuleFinding]
+) -> tuple[ApprovalRequirement, ...]:
+    """Return each distinct requirement once; add to ``refusals`` what names no group."""
+    needs: dict[tuple[int, frozenset[GroupName]], ApprovalRequirement] = {}
+    for rule in permits:
+        if rule.terms.approvals is None:
+            continue
+        try:
+            groups = _approver_groups(rule, question)
+        except InvalidError as error:
+            refusals.append(failed(rule.id, rule.source, str(error)))
+            continue
+        need = ApprovalRequirement(count=rule.terms.approvals, groups=groups, rule=rule.id)
+        needs.setdefault((need.count, groups), need)
+    return tuple(needs.values()) or (ApprovalRequirement(count=1, rule=DEFAULT),)
+
+
+def _approver_groups(rule: Rule, question: Question) -> frozenset[GroupName]:
+    """Return the groups that a rule names, a ``$label`` by the label's value at the target."""
+    labels = question.target.labels if question.target is not None else {}
+    groups = []
+    for name in rule.terms.approvers:
+        if not name.startswith("$"):
+            groups.append(GroupName(name))
+        elif name[1:] in labels:
+            groups.append(GroupName(labels[name[1:]]))
+        else:
+            raise InvalidError(f"@approvers names the label {name}, which the target does not have")
+    return frozenset(groups)
+
+
+def _unmet_terms(rule: Rule, question: Question) -> list[RuleFinding]:
+    found = []
+    needs = rule.terms.requires
+    if "reason" in needs and not question.reason.strip():
+        found.append(_unmet(rule, "needs a reason", ASK_REASON))
+    if "ticket" in needs and not question.ticket.strip():
+        found.append(_unmet(rule, "needs a ticket", ASK_TICKET))
+    longest = rule.terms.longest
+    if longest is not None and question.duration is not None and question.duration > longest:
+        limit = format_duration(longest)
+        asked = format_duration(question.duration)
+        found.append(_unmet(rule, f"{asked} is over the limit of {limit}", f"--for {limit}"))
+    return found
+
+
+def _unmet(rule: Rule, missing: str, step: str) -> RuleFinding:
+    said = f"{rule.message}: {missing}" if rule.message else missing
+    return _unsatisfied(rule, said, step)
+
+
+def _unsatisfied(rule: Rule, message: str, step: str | None) -> RuleFinding:
+    return RuleFinding(
+        rule=rule.id,
+        source=rule.source,
+        status=RuleStatus.UNSATISFIED,
+        message=message,
+        next_step=step,
+    )
+
+
+def _default_denial(action: PolicyAction) -> RuleFinding:
+    return RuleFinding(
+        rule=DEFAULT,
+        source="",
+        status=RuleStatus.UNSATISFIED,
+        message=f"no rule permits {action} here; what no rule permits is denied",
+    )
