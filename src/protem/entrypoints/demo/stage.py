@@ -12,7 +12,6 @@ Invariants:
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -22,13 +21,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from protem.entrypoints.demo.shop import DATABASE, create_shop, write_settings
+from protem.entrypoints.demo.shop import PEOPLE, create_shop, write_settings
 from protem.testing import postgresql_server
 from protem.testing.postgresql_server import PostgresqlServer
 
@@ -65,8 +63,8 @@ class Stage:
 
 
 @contextmanager
-def built(people: Sequence[tuple[str, str]]) -> Iterator[Stage]:
-    """Build the stage for ``people`` (name, group), and strike it whatever happens.
+def built() -> Iterator[Stage]:
+    """Build the stage, and strike it whatever happens.
 
     Raises:
         StageError, ServerUnavailableError: when a part does not start.
@@ -98,3 +96,101 @@ def built(people: Sequence[tuple[str, str]]) -> Iterator[Stage]:
         if database is not None:
             database.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _initialise(folder: Path, settings: Path) -> None:
+    done = _protem(folder, {}, "server", "init", "--config", str(settings))
+    if done.returncode != 0:
+        raise StageError(f"protem server init failed: {done.stderr.strip()}")
+
+
+def _start_server(folder: Path, settings: Path, url: str) -> subprocess.Popen[bytes]:
+    command = [*_dies_with_us(), sys.executable, "-m", "protem"]
+    command += ["server", "--config", str(settings)]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  # our own program
+            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
+        )
+    deadline = time.monotonic() + SERVER_STARTS_WITHIN_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if _ready(url):
+            return process
+        time.sleep(0.1)
+    _stop(process)
+    log_text = (folder / "server.log").read_text(errors="replace")[-800:]
+    raise StageError(f"the control plane did not start: {log_text}")
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=1) as answer:  # noqa: S310  # loopback
+            return bool(answer.status == 200)  # noqa: PLR2004  # HTTP
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _hire(
+    folder: Path,
+    settings: Path,
+    url: str,
+    name: str,
+    database: PostgresqlServer,
+) -> Person:
+    """Make an account, and a terminal of its own that is signed in."""
+    home = folder / "homes" / name
+    home.mkdir(parents=True, mode=0o700)
+    environment = {
+        "PATH": f"{database.binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_STATE_HOME": str(home / "state"),
+        "PROTEM_SERVER": url,
+        "NO_COLOR": "1",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    made = _protem(folder, {}, "server", "account", "token", name, "--config", str(settings))
+    token = made.stdout.strip()
+    if made.returncode != 0 or not token:
+        raise StageError(f"no account for {name}: {made.stderr.strip()}")
+    signed_in = _protem(folder, environment, "login", "--token-stdin", given=token)
+    if signed_in.returncode != 0:
+        raise StageError(f"{name} cannot sign in: {signed_in.stderr.strip()}")
+    return Person(name=name, environment=environment)
+
+
+def _protem(
+    folder: Path, environment: Mapping[str, str], *arguments: str, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  # our own program
+        [sys.executable, "-m", "protem", *arguments],
+        env={**os.environ, **environment},
+        cwd=folder,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _dies_with_us() -> list[str]:
+    """A prefix that ends the child when this process is killed, where there is one."""
+    found = shutil.which("setpriv")
+    return [found, "--pdeathsig", "TERM", "--"] if found else []
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(SERVER_STOPS_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,40 @@
+# The front door. `make` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lock clean
+VENV := .venv
+RUN := $(VENV)/test/bin
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: ## watch the main job: ask, approve, use, end, prove (sets up what it needs)
+	@scripts/set-up demo $(VENV)/demo
+	@$(VENV)/demo/bin/protem demo
+
+test: ## set up and run every check and test
+	@scripts/install-test-components
+	@scripts/set-up test $(VENV)/test
+	@$(MAKE) --no-print-directory lint
+	@$(RUN)/pytest -n 2 --dist loadfile
+
+lint: ## style, types, layers
+	@scripts/set-up test $(VENV)/test
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	@PATH="$(CURDIR)/$(RUN):$$PATH" lint-imports --no-logo 2>/dev/null || PATH="$(CURDIR)/$(RUN):$$PATH" lint-imports
+
+format: ## rewrite the code in the house style
+	@scripts/set-up test $(VENV)/test
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+bench: ## every figure, as ratios against peers of the same run (waits for idle processors)
+	@scripts/set-up bench $(VENV)/bench
+	@$(VENV)/bench/bin/python benchmarks/run.py
+
+lock: ## resolve pyproject.toml into requirements/*.txt, with hashes
+	@scripts/lock
+
+clean: ## remove environments and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
