@@ -1,5 +1,6 @@
 """Migrations make exactly the schema that the code expects, once, whoever starts first."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def test_a_newer_database_is_refused(path):
         migrating.migrate(path)
 
 
-def test_a_failed_migration_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_migration_leaves_nothing(tmp_path):
     """A step that breaks half-way is undone whole, and the next start does it all."""
     path = tmp_path / "protem.db"
     prepare_file(path)
@@ -158,8 +159,6 @@ def test_what_runs_often_is_an_index_range(path, statement, index):
 
 
 def _parameters(statement):
-    import re  # noqa: PLC0415  # used here alone
-
     return set(re.findall(r":(\w+)", statement))
 
 

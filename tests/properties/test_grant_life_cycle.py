@@ -32,6 +32,13 @@ from protem.testing.in_memory_store import InMemoryStore
 from protem.testing.store_samples import MINUTE, START, grant_id, order_for, pending
 
 HALF = PublicHalf(form="scram-sha-256", value="x")
+
+
+def _activate(grant, at):
+    active = grants.activate(grant, at=at, public_half=HALF)
+    return grants.with_order(active, order_for(active))
+
+
 CHANGES = {
     "approve": lambda grant, at: grants.approve(grant, lapses_at=at + 9 * MINUTE),
     "reopen": lambda grant, at: grants.reopen(
@@ -40,7 +47,7 @@ CHANGES = {
     "deny": lambda grant, at: grants.deny(grant, at=at),
     "cancel": lambda grant, at: grants.cancel(grant, at=at),
     "lapse": lambda grant, at: grants.lapse(grant, at=at),
-    "activate": lambda grant, at: _activate(grant, at),
+    "activate": _activate,
     "provisioned": lambda grant, at: grants.provisioned(
         grant, at=at, receipt=Receipt(name_at_target="x"), applied_until=grant.expires_at
     ),
@@ -48,16 +55,11 @@ CHANGES = {
         grant, at=at, revision=grant.revision + 1, duration=grant.duration + MINUTE
     ),
     "propose": lambda grant, at: grants.propose_extension(grant, at=at, revision=7),
-    "refuse": lambda grant, at: grants.refuse_extension(grant),
+    "refuse": lambda grant, _: grants.refuse_extension(grant),
     "begin_ending": lambda grant, at: grants.begin_ending(grant, at=at, cause=EndCause.REVOKED),
     "retry": lambda grant, at: grants.retry(grant, due_at=at + MINUTE, error="refused"),
     "ended": lambda grant, at: grants.ended(grant, at=at),
 }
-
-
-def _activate(grant, at):
-    active = grants.activate(grant, at=at, public_half=HALF)
-    return grants.with_order(active, order_for(active))
 
 
 class LifeCycle(RuleBasedStateMachine):
