@@ -2,6 +2,7 @@
 
 import pytest
 
+from protem.storage.sqlite_store import SqliteStore
 from protem.testing.in_memory_store import InMemoryStore
 from protem.testing.store_contract import StoreContract
 
@@ -13,5 +14,16 @@ class TestInMemoryStore(StoreContract):
     async def store(self):
         """An empty fake."""
         store = InMemoryStore()
+        yield store
+        await store.close()
+
+
+class TestSqliteStore(StoreContract):
+    """SQLite keeps the store's promises."""
+
+    @pytest.fixture
+    async def store(self, tmp_path):
+        """An empty database in a file."""
+        store = await SqliteStore.open(tmp_path / "protem.db")
         yield store
         await store.close()

@@ -1,0 +1,1 @@
+"""The schema's history, one frozen step a file in ``versions``."""

@@ -1,0 +1,15 @@
+"""Alembic's entry: it runs on the connection that ``protem.storage.migrate`` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from protem.storage.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=False,  # the caller's transaction holds all of it, and is the lock
+)
+context.run_migrations()

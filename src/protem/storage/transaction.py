@@ -1,0 +1,52 @@
+"""A transaction as work sees it: the record sets over one session, made when first asked for."""
+
+from __future__ import annotations
+
+from protem.storage.account_records import AccountTable, IdempotencyTable
+from protem.storage.grant_records import GrantTable, WorkTable
+from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
+from protem.storage.session import Session
+
+
+class SqlTransaction:
+    """``ports.store.Transaction`` over a session."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def grants(self) -> GrantTable:
+        """Grants."""
+        return GrantTable(self._session)
+
+    @property
+    def work(self) -> WorkTable:
+        """Leases."""
+        return WorkTable(self._session)
+
+    @property
+    def requests(self) -> RequestTable:
+        """Revisions."""
+        return RequestTable(self._session)
+
+    @property
+    def approvals(self) -> ApprovalTable:
+        """Verdicts."""
+        return ApprovalTable(self._session)
+
+    @property
+    def audit(self) -> AuditTable:
+        """The log's entries."""
+        return AuditTable(self._session)
+
+    @property
+    def accounts(self) -> AccountTable:
+        """Accounts and tokens."""
+        return AccountTable(self._session)
+
+    @property
+    def idempotency(self) -> IdempotencyTable:
+        """Remembered answers."""
+        return IdempotencyTable(self._session)
