@@ -29,6 +29,7 @@ from protem.planners.postgresql_scope import ScopeBuilder
 from protem.planners.postgresql_sessions import Session, SessionPool
 from protem.planners.postgresql_statements import Statement
 
+_SHOWN_CHARACTERS = 60
 _Analysed = tuple[Statement, Needs]
 
 
@@ -84,6 +85,7 @@ class PostgresqlPlanner:
                     for statement in statements
                     if statement.analysed is not None
                 ]
+                await session.forget()
                 return await self._judge(session, statements, analysed)
             except postgresql_node_tree.NodeTreeError as error:
                 raise UnplannableError(
@@ -135,4 +137,4 @@ async def _analyse(session: Session, statement: Statement) -> Needs:
 
 def _shown(statement: str) -> str:
     line = " ".join(statement.split())
-    return repr(line if len(line) <= 60 else line[:57] + "...")
+    return repr(line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + "...")

@@ -268,7 +268,7 @@ class Wanted:
 
 
 async def extend(session: Session, facts: Facts, wanted: Wanted) -> bool:
-    """Add to ``facts`` what ``wanted`` names and is not there yet; say whether it asked anything."""
+    """Add to ``facts`` what ``wanted`` names and is not there; say whether it asked anything."""
     relations = facts.missing("relation", wanted.relations)
     operators = facts.missing("operator", wanted.operators)
     functions = facts.missing("function", wanted.functions)

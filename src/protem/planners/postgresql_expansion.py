@@ -116,23 +116,24 @@ class Expansion:
                 self._read_view(relation, record)
         for write in self._once(self.writes):
             relation = self.relation(write.relation)
-            for written in self.facts.written.get(write.relation, ()):
-                self._fire(write, relation, written)
-            if relation.rules & {_RULE_EVENTS[write.event]}:
-                self.ruled.add(relation.number)
-            elif relation.rule is not None and not self._has_instead_trigger(write):
-                self._write_view(relation, write)
-        for number in self._once(sorted(self.domains)):
-            domain = self.facts.types.get(number)
-            if domain is not None:
-                self.domains |= {domain.parent} - {0}
-                self._absorb_expressions(domain.checks)
+            self._write(relation, write)
+        for domain in self._once(t for t in self.facts.types.values() if t.number in self.domains):
+            self.domains |= {domain.parent} - {0}
+            self._absorb_expressions(domain.checks)
         for operator in self.facts.operators.values():
             if operator.number in self.operators:
                 self.functions.add(operator.function)
 
+    def _write(self, relation: Relation, write: Write) -> None:
+        for written in self.facts.written.get(write.relation, ()):
+            self._fire(write, relation, written)
+        if _RULE_EVENTS[write.event] in relation.rules:
+            self.ruled.add(relation.number)
+        elif relation.rule is not None and not self._has_instead_trigger(write):
+            self._write_view(relation, write)
+
     def _once(self, items: Iterable[_Item]) -> list[_Item]:
-        new = [item for item in items if item not in self._followed]
+        new = [item for item in dict.fromkeys(items) if item not in self._followed]
         self._followed.update(new)
         return new
 
@@ -212,7 +213,7 @@ class Expansion:
                 self._absorb_expressions([trigger.condition])
 
     def _evaluate(self, write: Write, default: Default) -> None:
-        if write.event == DELETE or default.expression is None and not default.domain:
+        if write.event == DELETE or (default.expression is None and not default.domain):
             return
         if default.generated:
             uses = default.expression is not None and (

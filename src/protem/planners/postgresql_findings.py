@@ -5,8 +5,8 @@ Here: traits for policy and findings for people. Not here: privileges.
 Invariants: what cannot be seen is said; a finding's code is stable.
 
 Definitions: WHOLE_TABLE is a relation, outside the system's own schemas, in a query that has no
-WHERE, no join condition and no LIMIT of its own. WRITES is any INSERT, UPDATE, DELETE or MERGE, also under
-EXPLAIN, because the scope lets its holder do it.
+WHERE, no join condition and no LIMIT of its own. WRITES is any INSERT, UPDATE, DELETE or
+MERGE, also under EXPLAIN, because the scope lets its holder do it.
 """
 
 from __future__ import annotations
@@ -23,23 +23,53 @@ _SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
 _EVENTS = {INSERT: "INSERT", UPDATE: "UPDATE", DELETE: "DELETE"}
 _SEEN_LANGUAGES = ("internal", "c")
 _FILE_FUNCTIONS = frozenset(
-    "pg_read_file pg_read_binary_file pg_ls_dir pg_stat_file lo_import lo_export pg_ls_logdir "
-    "pg_ls_waldir pg_ls_tmpdir pg_ls_archive_statusdir pg_ls_summariesdir pg_ls_logicalsnapdir "
-    "pg_ls_logicalmapdir pg_ls_replslotdir pg_current_logfile pg_hba_file_rules "
-    "pg_ident_file_mappings pg_show_all_file_settings".split()
+    [
+        "pg_read_file",
+        "pg_read_binary_file",
+        "pg_ls_dir",
+        "pg_stat_file",
+        "lo_import",
+        "lo_export",
+        "pg_ls_logdir",
+        "pg_ls_waldir",
+        "pg_ls_tmpdir",
+        "pg_ls_archive_statusdir",
+        "pg_ls_summariesdir",
+        "pg_ls_logicalsnapdir",
+        "pg_ls_logicalmapdir",
+        "pg_ls_replslotdir",
+        "pg_current_logfile",
+        "pg_hba_file_rules",
+        "pg_ident_file_mappings",
+        "pg_show_all_file_settings",
+    ]
 )
 _TEXT_RUNNING_FUNCTIONS = frozenset(
-    "query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml cursor_to_xmlschema "
-    "table_to_xml table_to_xmlschema table_to_xml_and_xmlschema schema_to_xml schema_to_xmlschema "
-    "schema_to_xml_and_xmlschema database_to_xml database_to_xmlschema "
-    "database_to_xml_and_xmlschema ts_stat ts_rewrite".split()
+    [
+        "query_to_xml",
+        "query_to_xmlschema",
+        "query_to_xml_and_xmlschema",
+        "cursor_to_xml",
+        "cursor_to_xmlschema",
+        "table_to_xml",
+        "table_to_xmlschema",
+        "table_to_xml_and_xmlschema",
+        "schema_to_xml",
+        "schema_to_xmlschema",
+        "schema_to_xml_and_xmlschema",
+        "database_to_xml",
+        "database_to_xmlschema",
+        "database_to_xml_and_xmlschema",
+        "ts_stat",
+        "ts_rewrite",
+    ]
 )
 _ROLE_FUNCTIONS = {
     "pg_cancel_backend": "pg_signal_backend",
     "pg_terminate_backend": "pg_signal_backend",
 }
 _LARGE_OBJECT_FUNCTIONS = frozenset(
-    "lo_get lo_put lo_open lo_unlink lo_truncate lo_truncate64".split()
+    ["lo_get", "lo_put", "lo_open", "lo_unlink", "lo_truncate", "lo_truncate64"]
 )
 _SEQUENCE_FUNCTIONS = frozenset({1574, 1575})
 """nextval and currval: their effect is in the scope, as a privilege on the sequence."""
@@ -99,12 +129,12 @@ def _of_statements(expansion: Expansion, statements: list[Needs]) -> Iterator[No
 
 
 def _of_relations(expansion: Expansion) -> Iterator[Noticed]:
-    for relation, trigger in expansion.triggers:
+    for member, trigger in expansion.triggers:
         if not trigger.definer:
             yield _noticed(
                 Trait.UNSEEN_CODE,
                 "trigger",
-                f"trigger {trigger.name!r} on {_name(expansion.relation(relation))} runs"
+                f"trigger {trigger.name!r} on {_name(expansion.relation(member))} runs"
                 f" {trigger.function}() with the user's rights; what it touches cannot be seen",
             )
     for number in expansion.ruled:

@@ -67,7 +67,7 @@ def _grant(kind: str, path: tuple[str, ...], privileges: list[Privilege], role: 
         raise InvalidError(f"no GRANT can be written for {kind} {'.'.join(path)!r}")
     statement = sql.SQL("GRANT {actions} ON {kind} {name} TO {role};").format(
         actions=sql.SQL(", ").join(_actions(kind, privileges)),
-        kind=sql.SQL(_KEYWORDS[kind]),  # type: ignore[arg-type]  # a constant of this module
+        kind=sql.SQL(_KEYWORDS[kind]),
         name=_name(kind, path),
         role=sql.Identifier(role),
     )
@@ -83,7 +83,7 @@ def _actions(kind: str, privileges: Iterable[Privilege]) -> Iterator[sql.Composa
         if privilege.part is not None:
             parts.append(privilege.part)
     for action, parts in columns.items():
-        word = sql.SQL(action)  # type: ignore[arg-type]  # one of _ACTIONS, just checked
+        word = sql.SQL(action)
         names = sql.SQL(", ").join(map(sql.Identifier, parts))
         yield sql.SQL("{} ({})").format(word, names) if parts else word
 
@@ -93,7 +93,7 @@ def _name(kind: str, path: tuple[str, ...]) -> sql.Composable:
         return sql.Identifier(*path)
     schema, name, arguments = path
     _check_arguments(arguments)
-    checked = sql.SQL(arguments.replace("{", "{{").replace("}", "}}"))  # type: ignore[arg-type]  # as just checked
+    checked = sql.SQL(arguments.replace("{", "{{").replace("}", "}}"))
     return sql.SQL("{}({})").format(sql.Identifier(schema, name), checked.format())
 
 

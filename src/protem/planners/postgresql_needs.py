@@ -99,7 +99,7 @@ def needs_of(tree: Value) -> Needs:
 
 
 def permission_records(query: Node) -> Iterator[RelationNeed]:
-    """Yield the permission records of one query: their own nodes from 16 on, before that in RTEs."""
+    """Yield the permission records of one query: own nodes from 16 on, before that in RTEs."""
     entries = query.nodes("rtable")
     records, target = entries, query.integer("resultRelation")
     if "rteperminfos" in query.fields:
@@ -162,7 +162,8 @@ def _write(target: int, command: str, source: Node, entries: list[Node]) -> Iter
 
 def _assigned(targets: list[Node], entries: list[Node]) -> tuple[frozenset[int], frozenset[int]]:
     """Return the columns that are given a value, and those set to DEFAULT somewhere."""
-    given, defaulted = set(), set()
+    given: set[int] = set()
+    defaulted: set[int] = set()
     for target in targets:
         if target.fields.get("resjunk") == "true":
             continue

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 Value: TypeAlias = "Node | list[Value] | str | None"
-"""A node, a list, a token, or None for ``<>``."""
+"""A node, a list, a word, or None for ``<>``."""
 
 _WRAP_WIDTH = 78
 _TOKEN = re.compile(
     r"""[(){}]                                   # structure
-      | \[[-0-9\ \n]*\](?![^ \n\t(){}])          # the bytes of a constant, as one token
+      | \[[-0-9\ \n]*\](?![^ \n\t(){}])          # the bytes of a constant, as one word
       | (?:\\.|[^ \n\t(){}\\])+                  # a word, its special characters escaped
       | \\                                       # a lone backslash at the end: an error
     """,
@@ -135,7 +135,7 @@ def _inside_word(detail: str, position: int) -> bool:
 
 
 def tokens_of(text: str) -> list[str]:
-    """Return the tokens of unwrapped text; ``<>`` is a token."""
+    """Return the tokens of unwrapped text; ``<>`` is one."""
     return _TOKEN.findall(text)
 
 
@@ -194,20 +194,20 @@ class _Builder:
         names: list[str] = []
         while True:
             top = opened[-1] if opened else None
-            token = tokens[self._position]
+            word = tokens[self._position]
             self._position += 1
             value: Value
             if isinstance(top, Node):
-                if token == "}":
+                if word == "}":
                     value = opened.pop()
-                elif token[0] == ":" and len(token) > 1:
-                    names.append(token[1:])
+                elif word[0] == ":" and len(word) > 1:
+                    names.append(word[1:])
                     value = self._simple(opened)
                     if value is _PENDING:
                         continue
                 else:
                     raise NodeTreeError("a node field without a name")
-            elif token == ")" and top is not None:
+            elif word == ")" and top is not None:
                 value = opened.pop()
             else:
                 self._position -= 1
@@ -223,29 +223,29 @@ class _Builder:
                 top.append(value)
 
     def _simple(self, opened: list[Node | list[Value]]) -> Value:
-        """Read a token value, or open a node or list and return the pending mark."""
-        token = self._tokens[self._position]
+        """Read a word value, or open a node or list and return the pending mark."""
+        word = self._tokens[self._position]
         self._position += 1
-        if token == "{":
+        if word == "{":
             opened.append(Node(self._tokens[self._position]))
             if opened[-1].tag[0] in "(){}:<":  # type: ignore[union-attr]  # a node was just put there
                 raise NodeTreeError("a node without a tag")
             self._position += 1
             return _PENDING
-        if token == "(":
+        if word == "(":
             opened.append([])
             if self._tokens[self._position] in _LIST_MARKS:
                 self._position += 1
             return _PENDING
-        if token in ")}" or token == "\\":
+        if word in ")}" or word == "\\":
             raise NodeTreeError("an unbalanced node tree")
-        if token == "<>":
+        if word == "<>":
             return None
         following = self._tokens[self._position : self._position + 1]
         if following and following[0][0] == "[" and following[0][-1] == "]":
             self._position += 1
             return following[0]
-        return token
+        return word
 
 
 _PENDING: Value = "\0pending"

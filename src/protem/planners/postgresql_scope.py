@@ -14,7 +14,7 @@ Source: ``executor/execMain.c`` (``ExecCheckOneRelPerms``), ``commands/sequence.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 from protem.domain.scopes import Privilege, Scope
@@ -36,7 +36,9 @@ _SEQUENCE_CHOICES = (
 class ScopeBuilder:
     """Collects privileges and which of them PUBLIC holds."""
 
-    def __init__(self, expansion: Expansion, sensitive: Collection[tuple[tuple[str, ...], str]]):
+    def __init__(
+        self, expansion: Expansion, sensitive: Collection[tuple[tuple[str, ...], str]]
+    ) -> None:
         self._expansion = expansion
         self._facts = expansion.facts
         self._sensitive = sensitive
@@ -174,5 +176,5 @@ class ScopeBuilder:
         self._add_sequence(relation, (held or list(choices))[0])
 
 
-def _known(facts: dict[int, _Fact], numbers: Collection[int]) -> list[_Fact]:
+def _known(facts: Mapping[int, _Fact], numbers: Collection[int]) -> list[_Fact]:
     return [facts[number] for number in numbers if number in facts]

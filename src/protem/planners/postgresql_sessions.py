@@ -77,12 +77,15 @@ class Session:
         """
         self._detail = None
         results = await self._connection.wait(self._prepare(statement.encode()))
-        tree = self._detail
+        tree = self._take_detail()
         failed = [r for r in results if r.status == pq.ExecStatus.FATAL_ERROR]
         if failed:
             raise _error_of(failed[0], statement)
-        await self._connection.wait(self._prepare(b""))
         return None if tree is None else tree.decode(self._tree_encoding())
+
+    async def forget(self) -> None:
+        """Clear the last analysed statement from the connection."""
+        await self._connection.wait(self._prepare(b""))
 
     async def fetch_row(self, query: str, parameters: Sequence[object]) -> tuple[Any, ...]:
         """Return the one row of a query of ours, prepared at its first use.
@@ -113,11 +116,16 @@ class Session:
     def _prepare(self, statement: bytes) -> Generator[Any, Any, list[pq.abc.PGresult]]:
         pgconn = self._connection.pgconn
         pgconn.send_prepare(b"", statement)
-        return (yield from generators.execute(pgconn))
+        results: list[pq.abc.PGresult] = yield from generators.execute(pgconn)
+        return results
 
     def _notice(self, result: pq.abc.PGresult) -> None:
         if result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) == _TITLE:
             self._detail = result.error_field(pq.DiagnosticField.MESSAGE_DETAIL)
+
+    def _take_detail(self) -> bytes | None:
+        detail, self._detail = self._detail, None
+        return detail
 
     def _tree_encoding(self) -> str:
         encoding = (self._connection.pgconn.parameter_status(b"server_encoding") or b"").decode()
@@ -204,15 +212,19 @@ async def _configured(connection: psycopg.AsyncConnection[Any]) -> Session:
             )
             row = await cursor.fetchone()
         level, encoding, strings = row or ("", "", "")
-        if encoding in _WIDE or strings != "on":
-            raise RefusedError(
-                "the planner needs a database with a UTF-8 or single-byte encoding and"
-                " standard_conforming_strings on"
-            )
+        _refuse_unsuited(encoding, strings)
     except BaseException:
         await connection.close()
         raise
     return Session(connection, ServerFacts(logs_statements=level not in ("fatal", "panic")))
+
+
+def _refuse_unsuited(encoding: str, standard_conforming_strings: str) -> None:
+    if encoding in _WIDE or standard_conforming_strings != "on":
+        raise RefusedError(
+            "the planner needs a database with a UTF-8 or single-byte encoding and"
+            " standard_conforming_strings on"
+        )
 
 
 @contextlib.contextmanager

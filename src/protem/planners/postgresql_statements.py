@@ -24,8 +24,21 @@ _TRANSACTION_CONTROL = re.compile(
     r"|(commit|end|rollback|abort)( work| transaction)?"
 )
 _EXPLAIN_OPTIONS = frozenset(
-    "analyze analyse verbose costs settings generic_plan buffers serialize wal timing summary "
-    "memory format".split()
+    [
+        "analyze",
+        "analyse",
+        "verbose",
+        "costs",
+        "settings",
+        "generic_plan",
+        "buffers",
+        "serialize",
+        "wal",
+        "timing",
+        "summary",
+        "memory",
+        "format",
+    ]
 )
 _ON = frozenset({"true", "on", "1"})
 _OFF = frozenset({"false", "off", "0"})

@@ -52,11 +52,35 @@ _LONG_OF_SHORT = {
     "v": "set",
 }
 _FLAGS = frozenset(
-    "no-align echo-all echo-errors echo-queries echo-hidden html no-readline quiet tuples-only "
-    "expanded no-psqlrc single-transaction field-separator-zero record-separator-zero csv".split()
+    [
+        "no-align",
+        "echo-all",
+        "echo-errors",
+        "echo-queries",
+        "echo-hidden",
+        "html",
+        "no-readline",
+        "quiet",
+        "tuples-only",
+        "expanded",
+        "no-psqlrc",
+        "single-transaction",
+        "field-separator-zero",
+        "record-separator-zero",
+        "csv",
+    ]
 )
 _WITH_VALUE = frozenset(
-    "command file field-separator pset record-separator table-attr set variable".split()
+    [
+        "command",
+        "file",
+        "field-separator",
+        "pset",
+        "record-separator",
+        "table-attr",
+        "set",
+        "variable",
+    ]
 )
 _HARMLESS_VARIABLES = frozenset({"ON_ERROR_STOP", "VERBOSITY", "SHOW_CONTEXT"})
 _TARGET_DECIDES = "the target decides host, port, user, database and password"
@@ -137,7 +161,7 @@ def _split(text: str, *, is_script: bool) -> Iterator[tuple[Token, ...]]:
 
 
 def _backslash_command(text: str) -> UnplannableError:
-    name = text.split()[0] if text.split() else "\\"
+    name = text.split(maxsplit=1)[0] if text.split() else "\\"
     return UnplannableError(
         f"{name[:40]!r} is a command of psql itself, not a statement that the server can analyse",
         next_step=USE_A_PROFILE,
