@@ -1,0 +1,254 @@
+"""Example requests and what policy must answer to them.
+
+Here: the ``*.tests.toml`` files beside the policies, as questions and expectations, and their
+comparison with decisions. Not here: printing.
+
+Invariants: a file with an unknown key, a case without a name or a name used twice is refused; a
+misspelt expectation must not pass.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from protem.domain.decisions import (
+    ApprovalRequirement,
+    Decision,
+    Outcome,
+    PolicyAction,
+    Question,
+    RuleStatus,
+)
+from protem.domain.durations import format_duration, parse_duration
+from protem.domain.errors import InvalidError
+from protem.domain.identifiers import GroupName, TargetName
+from protem.domain.instants import check_instant
+from protem.domain.plans import Trait
+from protem.domain.principals import Principal, PrincipalId, PrincipalKind
+from protem.domain.scopes import Privilege, Scope
+from protem.domain.targets import Target
+from protem.ports.policy import Policy
+
+SUFFIX = ".tests.toml"
+MONDAY_MORNING = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
+
+
+class Asked(BaseModel):
+    """The facts of one request; every key may be left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: PolicyAction = PolicyAction.REQUEST
+    principal: str = "local|someone"
+    kind: PrincipalKind = PrincipalKind.PERSON
+    acts_for: str | None = None
+    groups: tuple[str, ...] = ()
+    target: str = "orders-db"
+    scheme: str = "postgresql"
+    labels: dict[str, str] = {}
+    tables: tuple[str, ...] = ()
+    privileges: tuple[str, ...] = ("SELECT",)
+    tags: frozenset[str] = frozenset()
+    traits: frozenset[Trait] = frozenset()
+    program: str = "psql"
+    profile: str | None = None
+    duration: str = "15m"
+    reason: str = ""
+    ticket: str = ""
+    at: datetime = MONDAY_MORNING
+    requester: str = "local|requester"
+    requester_groups: tuple[str, ...] = ()
+
+    def question(self) -> Question:
+        """Return the question that these facts make.
+
+        Raises:
+            InvalidError: when one of them is not well formed.
+        """
+        target = TargetName(self.target)
+        return Question(
+            action=self.action,
+            principal=_principal(self.principal, self.groups, self.kind, self.acts_for),
+            at=check_instant(self.at),
+            target=Target(name=target, scheme=self.scheme, labels=self.labels),
+            scope=_scope(self.tables, self.privileges),
+            traits=self.traits,
+            tags=self.tags,
+            program=self.program,
+            profile=self.profile,
+            duration=parse_duration(self.duration),
+            reason=self.reason,
+            ticket=self.ticket,
+            requester=_principal(self.requester, self.requester_groups),
+        )
+
+
+class Expected(BaseModel):
+    """What the decision must say; what is left out is not compared, but for ``approvals``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    outcome: Outcome
+    approvals: tuple[str, ...] = ()
+    longest: str | None = None
+    rules: tuple[str, ...] = ()
+    next_step: str | None = None
+
+
+class _Case(Asked):
+    name: str
+    expect: Expected
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    defaults: dict[str, Any] = {}
+    case: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyCase:
+    """One example request."""
+
+    name: str
+    source: str
+    question: Question
+    expected: Expected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """How one case came out.
+
+    Attributes:
+        differences: triples of what was compared, what was expected and what was decided.
+    """
+
+    case: PolicyCase
+    decision: Decision
+    differences: tuple[tuple[str, str, str], ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differences
+
+
+def read_cases(folder: Path) -> list[PolicyCase]:
+    """Read every ``*.tests.toml`` under ``folder``.
+
+    Raises:
+        InvalidError: when the folder or a file cannot be read, or says something unknown.
+    """
+    if not folder.is_dir():
+        raise InvalidError(f"there is no policy folder {folder}")
+    cases: list[PolicyCase] = []
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        cases.extend(_read_file(path, path.relative_to(folder).as_posix()))
+    names: set[str] = set()
+    for case in cases:
+        if case.name in names:
+            raise InvalidError(f"{case.source}: there are two cases named {case.name!r}")
+        names.add(case.name)
+    return cases
+
+
+def run_cases(policy: Policy, cases: Sequence[PolicyCase]) -> list[CaseResult]:
+    """Ask ``policy`` every question and compare."""
+    results = []
+    for case in cases:
+        decision = policy.decide(case.question)
+        differences = tuple(_differences(case.expected, decision))
+        results.append(CaseResult(case=case, decision=decision, differences=differences))
+    return results
+
+
+def describe_approval(need: ApprovalRequirement) -> str:
+    """Write a requirement as cases do: ``2 of db-owners or security``, ``1 of anyone``."""
+    return f"{need.count} of {' or '.join(sorted(need.groups)) or 'anyone'}"
+
+
+def _read_file(path: Path, source: str) -> list[PolicyCase]:
+    try:
+        file = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidError(f"{source}: cannot be read: {error}") from error
+    except ValidationError as error:
+        raise InvalidError(f"{source}: {_first_problem(error)}") from error
+    return [_read_case({**file.defaults, **fields}, source) for fields in file.case]
+
+
+def _read_case(fields: dict[str, Any], source: str) -> PolicyCase:
+    name = fields.get("name", "(no name)")
+    try:
+        case = _Case.model_validate(fields)
+        return PolicyCase(
+            name=case.name, source=source, question=case.question(), expected=case.expect
+        )
+    except ValidationError as error:
+        raise InvalidError(f"{source}: case {name!r}: {_first_problem(error)}") from error
+    except InvalidError as error:
+        raise InvalidError(f"{source}: case {name!r}: {error}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+
+
+def _principal(
+    text: str,
+    groups: Sequence[str],
+    kind: PrincipalKind = PrincipalKind.PERSON,
+    acts_for: str | None = None,
+) -> Principal:
+    return Principal(
+        id=PrincipalId.parse(text),
+        display=text,
+        kind=kind,
+        groups=frozenset(map(GroupName, groups)),
+        acts_for=None if acts_for is None else PrincipalId.parse(acts_for),
+    )
+
+
+def _scope(tables: Sequence[str], privileges: Sequence[str]) -> Scope:
+    return Scope(
+        Privilege(kind="table", path=tuple(table.split(".")), action=action)
+        for table in tables
+        for action in privileges
+    )
+
+
+def _differences(expected: Expected, decision: Decision) -> list[tuple[str, str, str]]:
+    said = {finding.rule for finding in decision.findings if _decides(decision, finding.status)}
+    approvals = sorted(map(describe_approval, decision.approvals))
+    steps = {finding.next_step for finding in decision.findings if finding.next_step}
+    pairs = [
+        ("outcome", str(expected.outcome), str(decision.outcome)),
+        ("approvals", ", ".join(sorted(expected.approvals)), ", ".join(approvals)),
+    ]
+    if expected.longest is not None:
+        pairs.append(("longest", expected.longest, _length(decision.longest)))
+    missing = set(expected.rules) - said
+    if missing:
+        pairs.append(("rules", ", ".join(sorted(missing)), ", ".join(sorted(said))))
+    if expected.next_step is not None and expected.next_step not in steps:
+        pairs.append(("next_step", expected.next_step, ", ".join(sorted(steps))))
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def _decides(decision: Decision, status: RuleStatus) -> bool:
+    """Say whether a finding of this status took part: permits in a yes, the rest in a no."""
+    return (decision.outcome is Outcome.DENIED) != (status is RuleStatus.SATISFIED)
+
+
+def _length(longest: timedelta | None) -> str:
+    return "none" if longest is None else format_duration(longest)
