@@ -122,7 +122,9 @@ def verify(note: bytes, key: VerifierKey) -> Checkpoint:
     """
     checkpoint = _parse_body(verify_note(note, key))
     if checkpoint.origin != key.name:
-        raise CheckpointError(f"the checkpoint is of the log {checkpoint.origin!a}, not {key.name!a}")
+        raise CheckpointError(
+            f"the checkpoint is of the log {checkpoint.origin!a}, not {key.name!a}"
+        )
     return checkpoint
 
 

@@ -84,7 +84,9 @@ class CompactRange:
         for height in reversed(range(size.bit_length())):
             if size >> height & 1:
                 if self.size % (1 << height):
-                    raise ValueError("ranges can be joined only at a multiple of their largest peak")
+                    raise ValueError(
+                        "ranges can be joined only at a multiple of their largest peak"
+                    )
                 self._push(peaks[at], height)
                 at += 1
 
