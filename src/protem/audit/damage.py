@@ -126,7 +126,8 @@ def _resume(
     found: Sequence[bytes], places: Mapping[bytes, int], i: int, j: int
 ) -> tuple[int, int | None]:
     """Find the nearest place where both go on alike, by lines skipped on either side."""
-    best, result = len(places) + len(found) + 1, (0, None)
+    best = len(places) + len(found) + 1
+    result: tuple[int, int | None] = (0, None)
     skip = 0
     while skip < best and i + skip < len(found):
         place = places.get(found[i + skip])

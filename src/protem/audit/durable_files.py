@@ -11,7 +11,7 @@ from pathlib import Path
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
-"""Entries tell who asked what and why: the owner writes, the group (auditors) reads, others none."""
+"""Entries tell who asked what and why: the owner writes, the group (auditors) reads."""
 
 
 class Disk:

@@ -5,7 +5,7 @@ judging (verifier). The format is documented in docs/audit-log.md.
 
 Files, all append-only but ``checkpoint``:
 - ``format``: ``protem-audit-log/1``.
-- ``entries.jsonl``: each entry's exact hashed bytes and one line feed; canonical JSON has no raw one.
+- ``entries.jsonl``: each entry's exact hashed bytes and a line feed; JSON has none inside.
 - ``leaves``: the 32-byte leaf hashes back to back, so that a verifier can name an altered entry.
 - ``checkpoint``: the newest signed head, replaced as a whole.
 - ``checkpoints``: every signed head in order, each followed by an empty line.

@@ -301,13 +301,13 @@ def _unavailable(folder: Path, error: OSError) -> AuditUnavailableError:
     reason = error.strerror or type(error).__name__
     named = f" ({error.filename})" if error.filename else ""
     return AuditUnavailableError(
-        f"the audit log {folder} cannot be written: {reason}{named}; nothing is granted until it can",
+        f"the audit log {folder} cannot be written: {reason}{named}; nothing is granted now",
         next_step=f"ls -l {folder}; df {folder}",
     )
 
 
 def _contradiction(what: str) -> AuditUnavailableError:
     return AuditUnavailableError(
-        f"the audit log contradicts what was signed: {what}; nothing is granted until a person looks",
-        next_step="protem audit verify FOLDER --since CHECKPOINT, then restore the folder from a copy",
+        f"the audit log contradicts what was signed: {what}; nothing is granted now",
+        next_step="protem audit verify FOLDER, then restore the folder from a copy",
     )

@@ -39,7 +39,7 @@ class AuditPublisher:
             beside it.
     """
 
-    def __init__(  # noqa: PLR0913  # two of them are for tests only
+    def __init__(
         self,
         *,
         store: Store,
@@ -72,7 +72,7 @@ class AuditPublisher:
         busy_since = self._busy_since
         if busy_since is not None and time.monotonic() - busy_since > STALLED_AFTER:
             raise AuditUnavailableError(
-                f"the disk of the audit log {self.folder} has not answered for {STALLED_AFTER:.0f} s"
+                f"the disk of the audit log {self.folder} did not answer for {STALLED_AFTER:.0f} s"
             )
         if self._failure is not None:
             raise AuditUnavailableError(self._failure.message, next_step=self._failure.next_step)
@@ -132,16 +132,19 @@ class AuditPublisher:
     async def _open(self) -> None:
         try:
             await self._on_disk(self._writer.open)
-            size = self._writer.size
-            if size > await self._store.read(lambda tx: tx.audit.size()):
-                raise _differs(f"the store holds less than the {size} published entries")
-            start = max(0, size - COMPARED_AT_OPEN)
-            stored = b"".join([body + b"\n" for body in await self._bodies(start, size - start)])
-            if self._writer.tail(len(stored)) != stored:
-                raise _differs(f"entries from {start} on")
+            await self._compare_newest()
         except BaseException:
             await self._on_disk(self._writer.close)
             raise
+
+    async def _compare_newest(self) -> None:
+        size = self._writer.size
+        if size > await self._store.read(lambda tx: tx.audit.size()):
+            raise _differs(f"the store holds less than the {size} published entries")
+        start = max(0, size - COMPARED_AT_OPEN)
+        stored = b"".join([body + b"\n" for body in await self._bodies(start, size - start)])
+        if self._writer.tail(len(stored)) != stored:
+            raise _differs(f"among the entries from {start} on")
 
     async def _bodies(self, start: int, limit: int = BATCH) -> Sequence[bytes]:
         entries: Sequence[AuditEntry] = await self._store.read(
@@ -167,6 +170,6 @@ class AuditPublisher:
 
 def _differs(what: str) -> AuditUnavailableError:
     return AuditUnavailableError(
-        f"the store and the published audit log differ: {what}; nothing is granted until a person looks",
+        f"the store and the published audit log differ: {what}; nothing is granted now",
         next_step="compare the store with an exported copy of the log, and restore the true one",
     )

@@ -209,7 +209,13 @@ def verify_consistency(
     steps = list(path) if old_size & (old_size - 1) else [old_root, *path]
     if not steps:
         raise ProofError("the consistency path is too short")
-    position, last = old_size - 1, new_size - 1
+    old, new = _climb(old_size - 1, new_size - 1, steps)
+    if old != old_root or new != new_root:
+        raise ProofError(f"the log of {new_size} does not continue the log of {old_size}")
+
+
+def _climb(position: int, last: int, steps: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the old and the new root that a consistency path leads to."""
     while position & 1:
         position, last = position >> 1, last >> 1
     old = new = steps[0]
@@ -225,8 +231,7 @@ def verify_consistency(
         position, last = position >> 1, last >> 1
     if last != 0:
         raise ProofError("the consistency path is too short")
-    if old != old_root or new != new_root:
-        raise ProofError(f"the log of {new_size} does not continue the log of {old_size}")
+    return old, new
 
 
 def _perfect_root(packed: bytes) -> bytes:

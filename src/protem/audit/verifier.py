@@ -65,7 +65,7 @@ class _Result:
         self.findings.append(Finding(problem=problem, detail=detail, index=index))
 
 
-def verify_log(  # noqa: PLR0913  # one argument for each thing an auditor may ask for
+def verify_log(
     folder: Path,
     key: VerifierKey,
     earlier_checkpoint: bytes | None = None,
@@ -92,7 +92,7 @@ def verify_log(  # noqa: PLR0913  # one argument for each thing an auditor may a
     for name in missing:
         result.wrong("file-missing", f"there is no file {name}")
     _check_small_files(folder, key, missing, result)
-    # The head is read before the entries: what a live writer adds meanwhile is uncovered, not wrong.
+    # The head is read before the entries: what a live writer adds meanwhile is only uncovered.
     head = _newest_head(folder, key, missing, result)
     history = _history(folder, key, missing, result)
     earlier = _earlier(earlier_checkpoint, key, result)
@@ -154,7 +154,7 @@ def _newest_head(
 def _history(
     folder: Path, key: VerifierKey, missing: Sequence[str], result: _Result
 ) -> list[Checkpoint]:
-    """Return the newest heads in ``checkpoints`` that hold; the newest of all must be among them."""
+    """Return the newest heads in ``checkpoints`` that hold; the very newest must be there."""
     if log_files.HISTORY in missing or log_files.CHECKPOINT in missing:
         return []
     newest = log_files.read_checkpoint(folder)
