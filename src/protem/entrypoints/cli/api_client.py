@@ -176,9 +176,7 @@ class ApiClient:
                     response.read()
                     raise _problem(response, self.server)
                 for event in httpx2.EventSource(response):
-                    yield ServerEvent(
-                        id=event.id, kind=event.event, data=_json_or_text(event.data)
-                    )
+                    yield ServerEvent(id=event.id, kind=event.event, data=_json_or_text(event.data))
         except httpx2.TransportError as error:
             raise _unreachable(self.server, error) from error
 
