@@ -41,7 +41,6 @@ class Access:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
         self._live_id: str | None = None
-        self._kept = False
         self.grant: dict[str, Any] = {}
         self.password = Secret("")
 
@@ -87,9 +86,9 @@ class Access:
         password = asked.get("password")
         try:
             if isinstance(password, str):
-                self._kept = True
                 self.password = Secret(password)
                 refuse_if_over(self.grant)
+                self._live_id = grant_id
             else:
                 self._until_active(patience)
         except CommandFailedError as error:
@@ -108,7 +107,7 @@ class Access:
         client_state.remember_request(
             grant_id, {"command": command, "password": self.password.reveal()}
         )
-        self._live_id, self._kept = None, True
+        self._live_id = None
         ends = moment_text(self.grant.get("expires_at"))
         say(f"protem: kept; ends {ends}. Again: protem run --resume {grant_id}")
 
