@@ -1,0 +1,124 @@
+"""What the user asks for, from the command line to the body of a request.
+
+Here: the options that ``plan``, ``run`` and ``psql`` share, and the content of the files and the
+standard input that the command will read, so that approvers see it and nobody can change it later.
+Not here: sending it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from protem.domain.commands import MAX_TOTAL_CHARACTERS, STANDARD_INPUT
+from protem.domain.durations import parse_duration
+from protem.domain.errors import InvalidError
+from protem.entrypoints.cli.failures import CommandFailedError
+from protem.entrypoints.cli.psql_arguments import is_psql, parse_psql
+
+DEFAULT_LENGTH = "15m"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Length(click.ParamType):
+    """``15m``, ``1h30m``: seconds; a bare number is refused."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return whole seconds."""
+        if isinstance(value, int):
+            return value
+        try:
+            return int(parse_duration(value).total_seconds())
+        except InvalidError as error:
+            self.fail(error.message, param, ctx)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was typed."""
+
+    target: str
+    argv: tuple[str, ...]
+    seconds: int
+    reason: str = ""
+    ticket: str = ""
+    profile: str | None = None
+
+    def to_ask(self, inputs: dict[str, str]) -> dict[str, Any]:
+        """Return the body of a request."""
+        ask: dict[str, Any] = {
+            "target": self.target,
+            "command": {"argv": list(self.argv), "inputs": inputs},
+            "duration_seconds": self.seconds,
+        }
+        optional = {"reason": self.reason, "ticket": self.ticket, "profile": self.profile}
+        return ask | {name: value for name, value in optional.items() if value}
+
+
+def why_options(command: _Command) -> _Command:
+    """Add ``--for``, ``--why`` and ``--ticket``."""
+    for option in (
+        click.option("--ticket", default="", metavar="ID", help="Incident or change."),
+        click.option("--why", "reason", default="", metavar="TEXT", help="Reason, for approvers."),
+        click.option(
+            "--for",
+            "--ttl",
+            "seconds",
+            type=Length(),
+            default=DEFAULT_LENGTH,
+            show_default=True,
+            metavar="TIME",
+            help="How long: 15m, 1h30m.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def read_inputs(argv: Sequence[str]) -> dict[str, str]:
+    """Return the content of what ``argv`` reads, by the name it uses.
+
+    Raises:
+        CommandFailedError: a file cannot be read, is not UTF-8 text, or is too large.
+    """
+    if not is_psql(argv):
+        return {}
+    arguments = parse_psql(argv)
+    inputs = {name: _content(name) for name in arguments.files if name != STANDARD_INPUT}
+    if arguments.reads_standard_input and not sys.stdin.isatty():
+        inputs[STANDARD_INPUT] = _decoded(sys.stdin.buffer.read(_most()), "standard input")
+    return inputs
+
+
+def _content(name: str) -> str:
+    try:
+        with Path(name).open("rb") as file:
+            return _decoded(file.read(_most()), name)
+    except (OSError, ValueError) as error:
+        raise CommandFailedError(f"cannot read {name}: {error}", error_code="usage") from error
+
+
+def _most() -> int:
+    return MAX_TOTAL_CHARACTERS * 4 + 1
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandFailedError(f"{name} is not UTF-8 text", error_code="usage") from error
+    if len(text) > MAX_TOTAL_CHARACTERS:
+        raise CommandFailedError(
+            f"{name} is longer than the {MAX_TOTAL_CHARACTERS} characters that a request may hold",
+            error_code="usage",
+        )
+    if "\0" in text:
+        raise CommandFailedError(f"{name} holds NUL characters", error_code="usage")
+    return text

@@ -1,0 +1,30 @@
+"""``protem logout``: end the session at the server and forget it here."""
+
+from __future__ import annotations
+
+import click
+
+from protem.entrypoints.cli import client_state
+from protem.entrypoints.cli.api_client import ApiClient, chosen_server
+from protem.entrypoints.cli.failures import CommandFailedError
+from protem.entrypoints.cli.invocation import common_options
+from protem.entrypoints.cli.terminal import say
+
+
+@click.command(name="logout")
+@common_options
+def command() -> None:
+    """Sign out. The token is forgotten here even when the server does not answer."""
+    server = chosen_server()
+    token = client_state.token_for(server)
+    client_state.forget_sign_in(server)
+    if token is None:
+        say(f"You were not signed in to {server}.")
+        return
+    try:
+        with ApiClient(server, token) as client:
+            client.post("/v1/sign-out")
+    except CommandFailedError as error:
+        if error.error_code != "unauthenticated":
+            raise
+    say(f"Signed out of {server}.")

@@ -1,0 +1,136 @@
+"""``protem request``: requests, and the reviewer's yes or no to one exact content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from protem.domain import canonical_json
+from protem.domain.identifiers import GrantId
+from protem.entrypoints.cli import client_state
+from protem.entrypoints.cli.api_client import ApiClient, connect, path_of
+from protem.entrypoints.cli.documents import document
+from protem.entrypoints.cli.failures import CommandFailedError
+from protem.entrypoints.cli.grant import STATES, list_items
+from protem.entrypoints.cli.invocation import common_options, current
+from protem.entrypoints.cli.request_view import request_page, state_text
+from protem.entrypoints.cli.terminal import data, say
+from protem.entrypoints.cli.untrusted_text import printable
+
+
+@click.group(name="request")
+def command() -> None:
+    """List, show, approve, deny and cancel requests."""
+
+
+@command.command(name="ls")
+@click.option("--state", type=click.Choice(STATES), help="Only this state.")
+@click.option("--mine", is_flag=True, help="Only your own.")
+@click.option("--to-review", is_flag=True, help="Only those that wait for you.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@common_options
+def ls(*, state: str | None, mine: bool, to_review: bool, limit: int) -> None:
+    """List requests, newest first."""
+    query = {"state": state, "mine": mine, "to_review": to_review, "limit": limit}
+    list_items("/v1/requests", query, "requests")
+
+
+@command.command(name="show")
+@click.argument("grant_id", metavar="ID")
+@common_options
+def show(*, grant_id: str) -> None:
+    """Show exactly what is asked for."""
+    with connect() as client:
+        request = _fetched(client, grant_id)
+    if current().machine_readable:
+        data(document({"request": request}, current().output))
+    else:
+        data(request_page(request))
+
+
+@command.command(name="approve")
+@click.argument("grant_id", metavar="ID")
+@click.option("--digest", metavar="sha256:...", help="Approve only this exact content.")
+@click.option("--yes", is_flag=True, help="Do not ask; approve what is there now.")
+@click.option("--comment", default="", metavar="TEXT")
+@common_options
+def approve(*, grant_id: str, digest: str | None, yes: bool, comment: str) -> None:
+    """Show exactly what will run and with which privileges, ask, and approve that content."""
+    _review(grant_id, "approve", digest=digest, yes=yes, comment=comment)
+
+
+@command.command(name="deny")
+@click.argument("grant_id", metavar="ID")
+@click.option("--digest", metavar="sha256:...", help="Deny only this exact content.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--comment", default="", metavar="TEXT", help="Why; the requester reads it.")
+@common_options
+def deny(*, grant_id: str, digest: str | None, yes: bool, comment: str) -> None:
+    """Say no to a request."""
+    _review(grant_id, "deny", digest=digest, yes=yes, comment=comment)
+
+
+@command.command(name="cancel")
+@click.argument("grant_id", metavar="ID")
+@common_options
+def cancel(*, grant_id: str) -> None:
+    """Withdraw your own request."""
+    with connect() as client:
+        request = client.post(path_of("requests", GrantId(grant_id), "cancel"))
+    client_state.forget_request(GrantId(grant_id))
+    _tell(request)
+
+
+def _review(grant_id: str, verdict: str, *, digest: str | None, yes: bool, comment: str) -> None:
+    with connect() as client:
+        request = _fetched(client, grant_id)
+        shown = _checked_digest(request)
+        if digest is not None and digest != shown:
+            raise CommandFailedError(
+                f"request {printable(grant_id)} is now {shown}, not what you named",
+                error_code="conflict",
+                next_step=f"protem request show {grant_id}",
+            )
+        if digest is None and not yes:
+            _ask(request, verdict)
+        elif not current().machine_readable:
+            say(request_page(request))
+        body = {"digest": shown, "verdict": verdict, "comment": comment}
+        _tell(client.post(path_of("requests", GrantId(grant_id), "reviews"), body))
+
+
+def _fetched(client: ApiClient, grant_id: str) -> dict[str, Any]:
+    found = client.get(path_of("requests", GrantId(grant_id)))
+    if not isinstance(found, dict) or not isinstance(found.get("request"), dict):
+        raise CommandFailedError("the server's answer is not a request; are versions compatible?")
+    return found
+
+
+def _checked_digest(request: dict[str, Any]) -> str:
+    """Return the digest of what is shown, computed here: a yes binds to what the reviewer saw."""
+    computed = canonical_json.digest(request["request"])
+    if computed != request.get("digest"):
+        raise CommandFailedError("the request's content does not match its digest; do not review it")
+    return computed
+
+
+def _ask(request: dict[str, Any], verdict: str) -> None:
+    """Show the whole content on the terminal and ask."""
+    grant_id = printable(request.get("id"))
+    if not current().may_prompt:
+        raise CommandFailedError(
+            "there is no terminal to ask on",
+            error_code="usage",
+            next_step=f"protem request {verdict} {grant_id} --digest {request['digest']}",
+        )
+    say(request_page(request))
+    if not click.confirm(f"{verdict.capitalize()} this?", default=False, err=True):
+        raise CommandFailedError("not sent", error_code="interrupted")
+
+
+def _tell(request: dict[str, Any]) -> None:
+    if current().machine_readable:
+        data(document({"request": request}, current().output))
+    else:
+        say(f"Request {printable(request.get('id'))} is {state_text(request)}.")

@@ -1,0 +1,154 @@
+"""Whole pages about one plan or one request, for the person who decides.
+
+Here: exactly what will run, exactly which privileges, what the target enforces, what policy says.
+Not here: fetching. Nothing that a decision rests on is shortened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from protem.domain.durations import format_duration
+from datetime import timedelta
+import shlex
+
+from protem.entrypoints.cli.scope_view import (
+    ENFORCEMENT,
+    capability_lines,
+    decision_text,
+    finding_lines,
+    moment_text,
+    privilege_text,
+    scope_rows,
+)
+from protem.entrypoints.cli.terminal import styled
+from protem.entrypoints.cli.untrusted_text import printable, printable_lines
+from protem.entrypoints.cli.waiting import end_text, person_text, progress_text, verdicts
+
+_RISKS = {
+    "writes": "WRITES data",
+    "whole_table": "reads or writes WHOLE TABLES",
+    "volatile_function": "calls functions with side effects",
+    "reads_server_files": "READS FILES of the database server",
+    "reaches_network": "REACHES THE NETWORK from the database server",
+    "locks_rows": "locks rows that others may wait for",
+    "unseen_code": "runs code that the planner cannot see into",
+    "profile": "is an OPEN SESSION: any statement within the privileges",
+}
+_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "TRUNCATE", "MERGE"})
+_PUBLIC = "   (everyone holds this)"
+
+
+def plan_page(planned: Mapping[str, Any], target: str) -> str:
+    """Return the page of a dry run."""
+    lines = [styled(f"Plan for {printable(target)}", "bold"), ""]
+    lines += _block("Runs", _numbered(planned.get("statements")))
+    lines += _block("Needs", _privileges(planned.get("scope"), planned.get("held_by_everyone")))
+    lines += _block("Note", [*_risks(planned.get("traits")), *_notes(planned.get("findings"))])
+    decision = planned.get("decision")
+    if isinstance(decision, Mapping):
+        lines += _block(f"Policy: {decision_text(decision)}", finding_lines(decision))
+    capabilities = planned.get("capabilities")
+    if isinstance(capabilities, Mapping):
+        lines += _block("The target", capability_lines(capabilities))
+    return "\n".join(lines).rstrip()
+
+
+def request_page(grant: Mapping[str, Any]) -> str:
+    """Return the page of a request: what its approval would mean."""
+    found = grant.get("request")
+    request: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    found = request.get("command")
+    command: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    head = f"Request {printable(grant.get('id', '?'))}: {state_text(grant)}"
+    lines = [styled(head, "bold"), *_facts(grant, request), ""]
+    argv = command.get("argv") if isinstance(command.get("argv"), list) else []
+    lines += _block("Runs", _indented(shlex.join(map(str, argv))))
+    inputs = command.get("inputs")
+    for name, content in (inputs if isinstance(inputs, Mapping) else {}).items():
+        title = "Standard input" if name == "-" else f"File {printable(name)}"
+        lines += _block(title, _indented(str(content)))
+    lines += _block("Needs", _privileges(request.get("scope"), None))
+    lines += _block("Note", [*_risks(request.get("traits")), *_notes(request.get("findings"))])
+    decision = grant.get("decision")
+    if isinstance(decision, Mapping):
+        lines += _block(f"Policy: {decision_text(decision)}", finding_lines(decision))
+    said = [f"{printable(who)}: {printable(verdict)}" for verdict, who in verdicts(grant)]
+    lines += _block("Reviews", said)
+    lines += [ENFORCEMENT, f"Digest: {printable(grant.get('digest', ''))}"]
+    return "\n".join(lines)
+
+
+def state_text(grant: Mapping[str, Any]) -> str:
+    """Return a grant's state with what it waits for or how it ended."""
+    state = printable(grant.get("state", "?"))
+    match state:
+        case "pending":
+            return f"pending, waits for {progress_text(grant)}"
+        case "approved":
+            return f"approved, lapses {moment_text(grant.get('lapses_at'))}"
+        case "active" if grant.get("proposed_revision"):
+            return f"active, ends {moment_text(grant.get('expires_at'))}; an extension is asked for"
+        case "active":
+            return f"active, ends {moment_text(grant.get('expires_at'))}"
+        case "ended" | "ending" | "stuck":
+            return f"{state}, {end_text(grant)}"
+    return state
+
+
+def _facts(grant: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
+    seconds = request.get("duration_seconds", grant.get("duration_seconds"))
+    length = format_duration(timedelta(seconds=seconds)) if isinstance(seconds, int) else "?"
+    facts: list[tuple[str, Any]] = [
+        ("who", person_text(request.get("principal", grant.get("principal")))),
+        ("target", request.get("target", grant.get("target", "?"))),
+        ("for", length),
+        ("why", request.get("reason") or "-"),
+        ("ticket", request.get("ticket") or "-"),
+        ("profile", request.get("profile")),
+        ("asked", moment_text(grant.get("requested_at"))),
+    ]
+    return [f"  {name:<8}{printable(value)}" for name, value in facts if value]
+
+
+def _privileges(scope: Any, everyone: Any) -> list[str]:
+    held = {privilege_text(row) for row in scope_rows(everyone)}
+    lines = []
+    for row in scope_rows(scope):
+        text = privilege_text(row)
+        line = text + (_PUBLIC if text in held else "")
+        lines.append(styled(line, "red") if row.get("action") in _WRITES else line)
+    return lines or ["nothing"]
+
+
+def _risks(traits: Any) -> list[str]:
+    given = traits if isinstance(traits, list | tuple) else []
+    return [styled(f"! {_RISKS.get(trait, printable(trait))}", "red") for trait in map(str, given)]
+
+
+def _notes(findings: Any) -> Iterator[str]:
+    for found in findings if isinstance(findings, list | tuple) else []:
+        if isinstance(found, Mapping):
+            yield printable(found.get("message", ""))
+        elif isinstance(found, list | tuple) and found:
+            yield printable(found[-1])
+
+
+def _numbered(statements: Any) -> list[str]:
+    given = statements if isinstance(statements, list | tuple) else []
+    if len(given) == 1:
+        return _indented(str(given[0]))
+    return [
+        line
+        for number, text in enumerate(given, 1)
+        for line in _indented(f"{number}. {text}")
+    ]
+
+
+def _indented(text: str) -> list[str]:
+    return printable_lines(text.strip("\n")).split("\n")
+
+
+def _block(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"{title}:", *(f"  {line}" for line in lines), ""] if lines else []

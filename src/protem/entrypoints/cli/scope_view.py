@@ -1,0 +1,161 @@
+"""Scopes, decisions and moments in words.
+
+Here: the sentences that plan, request and grant pages share. Not here: whole pages.
+
+Invariants: what comes from elsewhere goes through ``printable``; names are written so that they
+can be told apart from what is around them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from protem.domain.durations import format_duration
+from protem.domain.errors import InvalidError
+from protem.domain.instants import parse_instant
+from protem.entrypoints.cli.untrusted_text import printable
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+
+ENFORCEMENT = (
+    "The target holds the session to the privileges, not to the statement: until the end, any "
+    "statement within them can be run."
+)
+
+
+def name_of(path: Sequence[Any]) -> str:
+    """Return a dotted name, quoted where SQL would quote it."""
+    return ".".join(_quoted(str(part)) for part in path)
+
+
+def privilege_text(row: Mapping[str, Any]) -> str:
+    """Return one row of a scope: ``SELECT on table shop.orders (id, status)``."""
+    path = row.get("path")
+    names = name_of(path if isinstance(path, list | tuple) else [str(path)])
+    text = f"{printable(row.get('action', '?'))} on {printable(row.get('kind', '?'))} {names}"
+    parts = row.get("parts")
+    if isinstance(parts, list | tuple) and parts:
+        text += f" ({', '.join(_quoted(str(part)) for part in parts)})"
+    return text
+
+
+def scope_rows(scope: Any) -> list[Mapping[str, Any]]:
+    """Return the rows of a scope that came over the wire, whatever came."""
+    rows = scope if isinstance(scope, list) else []
+    return [row for row in rows if isinstance(row, Mapping)]
+
+
+def decision_text(decision: Mapping[str, Any]) -> str:
+    """Return policy's answer in one line."""
+    match decision.get("outcome"):
+        case "allowed":
+            return "allowed at once"
+        case "needs_approval":
+            return "needs " + " and ".join(map(_need_text, needs_of(decision)))
+        case "denied":
+            return "denied"
+        case other:
+            return printable(other)
+
+
+def needs_of(decision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the approvals that a decision asks for."""
+    found = decision.get("approvals")
+    return [need for need in found if isinstance(need, Mapping)] if isinstance(found, list) else []
+
+
+def finding_lines(decision: Mapping[str, Any]) -> list[str]:
+    """Return one line a rule: how it came out, which one, where, and what it says."""
+    marks = {"satisfied": "ok", "unsatisfied": "missing", "failed": "failed"}
+    lines = []
+    for found in decision.get("findings") or []:
+        if not isinstance(found, Mapping):
+            continue
+        status = marks.get(str(found.get("status")), printable(found.get("status")))
+        source = printable(found.get("source") or "")
+        where = f" ({source})" if source else ""
+        line = f"{status}: {printable(found.get('rule', '?'))}{where}"
+        if found.get("message"):
+            line += f": {printable(found['message'])}"
+        if found.get("next_step") and status != "ok":
+            line += f"; try {printable(found['next_step'])}"
+        lines.append(line)
+    return lines
+
+
+def capability_lines(capabilities: Mapping[str, Any]) -> list[str]:
+    """Return what the target enforces by itself, and what it does not."""
+    sentences = (
+        (
+            "scope_is_enforced",
+            "holds the session to these privileges",
+            "does NOT hold the session to these privileges",
+        ),
+        (
+            "refuses_new_use_at_expiry",
+            "refuses new logins at the end by itself",
+            "does NOT refuse new logins at the end by itself",
+        ),
+        (
+            "ends_live_use_at_expiry",
+            "cuts live sessions at the end by itself",
+            "does NOT cut live sessions by itself: the server, or `protem sweep`, does",
+        ),
+    )
+    lines = [yes if capabilities.get(key) else no for key, yes, no in sentences if capabilities]
+    notes = capabilities.get("notes")
+    return lines + [printable(note) for note in (notes if isinstance(notes, list | tuple) else [])]
+
+
+def moment(text: Any) -> datetime | None:
+    """Return an instant of the wire, or None when there is none."""
+    try:
+        return parse_instant(text) if isinstance(text, str) else None
+    except InvalidError:
+        return None
+
+
+def time_left(text: Any, now: datetime | None = None) -> timedelta | None:
+    """Return how long it is until an instant of the wire; negative when it is past."""
+    at = moment(text)
+    return None if at is None else at - (now or datetime.now(UTC))
+
+
+def moment_text(text: Any, now: datetime | None = None) -> str:
+    """Return ``in 27m (14:30:05 UTC)``, ``3m ago (...)``, or a dash."""
+    at = moment(text)
+    left = time_left(text, now)
+    if at is None or left is None:
+        return "-"
+    coarse = _coarse(abs(left))
+    past = left < timedelta(0)
+    written = at.strftime(
+        "%H:%M:%S UTC" if abs(left) < timedelta(hours=20) else "%Y-%m-%d %H:%M UTC"
+    )
+    return f"{coarse} ago ({written})" if past else f"in {coarse} ({written})"
+
+
+def _coarse(length: timedelta) -> str:
+    seconds = int(length.total_seconds())
+    for unit in (86_400, 3_600, 60):
+        if seconds >= unit * 3:
+            smaller = {86_400: 3_600, 3_600: 60, 60: 60 if seconds >= 600 else 1}[unit]  # noqa: PLR2004  # ten minutes
+            return format_duration(timedelta(seconds=seconds // smaller * smaller))
+    return format_duration(timedelta(seconds=seconds))
+
+
+def _need_text(need: Mapping[str, Any]) -> str:
+    groups = need.get("groups")
+    names = " or ".join(map(printable, groups)) if isinstance(groups, list) and groups else ""
+    count = need.get("count")
+    noun = "approval" if count == 1 else "approvals"
+    return f"{printable(count)} {noun}" + (f" from {names}" if names else "")
+
+
+def _quoted(name: str) -> str:
+    if _PLAIN.fullmatch(name):
+        return name
+    return '"' + printable(name.replace('"', '""')) + '"'

@@ -1,0 +1,173 @@
+"""Following a grant until it is usable or over.
+
+Here: the long polls, the line that says what is waited for, and the errors of grants that are
+over. Not here: asking, and what is done with the grant.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from protem.entrypoints.cli.api_client import ApiClient, path_of
+from protem.entrypoints.cli.failures import CommandFailedError
+from protem.entrypoints.cli.scope_view import needs_of
+from protem.entrypoints.cli.terminal import StatusLine
+from protem.entrypoints.cli.untrusted_text import printable
+
+POLL_SECONDS = 25.0
+LIVE_POLL_SECONDS = 1.0
+PROVISION_WITHIN_SECONDS = 60.0
+_UNUSABLE = ("ending", "ended", "stuck")
+
+
+class StillPendingError(CommandFailedError):
+    """The request waits for people; it goes on without us."""
+
+    def __init__(self, grant: Mapping[str, Any]) -> None:
+        grant_id = printable(grant.get("id", ""))
+        super().__init__(
+            f"request {grant_id} waits for approval: {progress_text(grant)}",
+            error_code="pending",
+            next_step=f"protem run --resume {grant_id}",
+        )
+
+
+def wait_for_approval(
+    client: ApiClient, grant: dict[str, Any], seconds: float | None
+) -> dict[str, Any]:
+    """Return the grant once it is no longer pending.
+
+    Args:
+        client: of the server.
+        grant: as last seen.
+        seconds: the most to wait; None for as long as the request lives.
+
+    Raises:
+        StillPendingError: the time is up.
+    """
+    line = StatusLine()
+    start = time.monotonic()
+    try:
+        while grant.get("state") == "pending":
+            passed = time.monotonic() - start
+            if seconds is not None and passed >= seconds:
+                raise StillPendingError(grant)
+            clock = f"{int(passed) // 60}:{int(passed) % 60:02}"
+            line.show(f"Waiting for {progress_text(grant)}; Ctrl-C keeps the request.", clock)
+            left = POLL_SECONDS if seconds is None else min(POLL_SECONDS, seconds - passed)
+            grant = changed(client, grant, max(LIVE_POLL_SECONDS, left))
+    finally:
+        line.clear()
+    return grant
+
+
+def wait_until_active(client: ApiClient, grant: dict[str, Any]) -> dict[str, Any]:
+    """Return the grant once the target has it.
+
+    Raises:
+        CommandFailedError: it is over before it began, or the target takes too long.
+    """
+    deadline = time.monotonic() + PROVISION_WITHIN_SECONDS
+    while grant.get("state") == "provisioning" and time.monotonic() < deadline:
+        grant = changed(client, grant, 5)
+    refuse_if_over(grant)
+    if grant.get("state") != "active":
+        said = printable(grant.get("last_error") or "no reason given")
+        raise CommandFailedError(
+            f"the target is not ready: {said}", next_step=f"protem grant show {grant.get('id')}"
+        )
+    return grant
+
+
+def changed(client: ApiClient, grant: Mapping[str, Any], wait: float) -> dict[str, Any]:
+    """Return the grant when it has changed, or after ``wait`` seconds."""
+    path = path_of("grants", str(grant.get("id")))
+    found = client.get(path, {"after_version": grant.get("version", 0)}, wait=wait)
+    if not isinstance(found, dict) or "state" not in found:
+        raise CommandFailedError("the server's answer is not a grant; are versions compatible?")
+    return found
+
+
+def progress_text(grant: Mapping[str, Any]) -> str:
+    """Return ``1 of 2 approvals (asked: db-owners; approved: dana)``."""
+    decision = grant.get("decision")
+    needs = needs_of(decision) if isinstance(decision, Mapping) else []
+    wanted = sum(need["count"] for need in needs if isinstance(need.get("count"), int))
+    groups = sorted({str(group) for need in needs for group in need.get("groups") or []})
+    people = [who for verdict, who in verdicts(grant) if verdict == "approve"]
+    noun = "approval" if wanted == 1 else "approvals"
+    notes = []
+    if groups:
+        notes.append("asked: " + ", ".join(map(printable, groups)))
+    if people:
+        notes.append("approved: " + ", ".join(map(printable, people)))
+    count = f"{max(0, wanted - len(people))} of {wanted} {noun}" if wanted else "approval"
+    return count + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def verdicts(grant: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return ``(verdict, who)`` of the current digest's reviews."""
+    found = grant.get("approvals")
+    return [
+        (str(one.get("verdict")), person_text(one.get("reviewer")))
+        for one in (found if isinstance(found, list) else [])
+        if isinstance(one, Mapping) and one.get("digest") in (None, grant.get("digest"))
+    ]
+
+
+def person_text(principal: Any) -> str:
+    """Return a principal as people write it: without the issuer when it is local."""
+    if isinstance(principal, Mapping):
+        principal = principal.get("id") or principal.get("subject") or principal.get("display")
+    return str(principal).removeprefix("local|")
+
+
+def refuse_if_over(grant: Mapping[str, Any]) -> None:
+    """Raise the error of a grant that cannot be used any more.
+
+    Raises:
+        CommandFailedError: denied (3), cancelled, lapsed, expired or revoked (6), failed (1).
+    """
+    state, grant_id = grant.get("state"), printable(grant.get("id", ""))
+    see = f"protem request show {grant_id}"
+    if state == "denied":
+        raise CommandFailedError(_denial_text(grant), error_code="denied", next_step=see)
+    if state in ("cancelled", "lapsed"):
+        said = "was cancelled" if state == "cancelled" else "lapsed before it was used"
+        raise CommandFailedError(
+            f"request {grant_id} {said}", error_code="expired", next_step="ask again"
+        )
+    if state in _UNUSABLE:
+        failed = grant.get("end_cause") == "provision_failed"
+        said = printable(grant.get("last_error") or "") if failed else ""
+        raise CommandFailedError(
+            f"grant {grant_id} {end_text(grant)}" + (f": {said}" if said else ""),
+            error_code="error" if failed else "expired",
+            next_step=see if failed else "ask again",
+        )
+
+
+def end_text(grant: Mapping[str, Any]) -> str:
+    """Return why a grant is over, in words."""
+    causes = {
+        "expired": "has expired",
+        "revoked": "was revoked",
+        "given_back": "was given back",
+        "provision_failed": "could not be made at the target",
+        "removed_at_target": "was removed at the target",
+        "principal_disabled": "ended because the account was disabled",
+    }
+    return causes.get(str(grant.get("end_cause")), "is over")
+
+
+def _denial_text(grant: Mapping[str, Any]) -> str:
+    grant_id = printable(grant.get("id", ""))
+    reviews = grant.get("approvals")
+    for one in reviews if isinstance(reviews, list) else []:
+        if isinstance(one, Mapping) and one.get("verdict") == "deny":
+            comment = str(one.get("comment") or "").strip()
+            text = f"{person_text(one.get('reviewer'))} denied request {grant_id}"
+            return text + (f": {comment}" if comment else "")
+    return f"request {grant_id} was denied"
