@@ -5,7 +5,8 @@ Events enter through the store's transaction (``ports.store.AuditRecords``), nev
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 
 class AuditLog(Protocol):
@@ -26,5 +27,31 @@ class AuditLog(Protocol):
 
         Raises:
             AuditUnavailableError: when the files cannot be written.
+        """
+        ...
+
+
+@runtime_checkable
+class ServesProofs(Protocol):
+    """Can show the published log to those who want to check it."""
+
+    @property
+    def verifier_key(self) -> str:
+        """The log's public key in C2SP signed-note form."""
+        ...
+
+    def checkpoint(self) -> str:
+        """Return the newest signed head.
+
+        Raises:
+            NotFoundError: when nothing was published yet.
+        """
+        ...
+
+    def inclusion_proof(self, index: int) -> Sequence[bytes]:
+        """Return the hashes that lead from entry ``index`` to the newest head (RFC 6962, 2.1.1).
+
+        Raises:
+            NotFoundError: when the entry is not under the newest head.
         """
         ...

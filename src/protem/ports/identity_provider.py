@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.secret import Secret
@@ -26,4 +26,13 @@ class IdentityProvider(Protocol):
         Raises:
             NotFoundError: unknown or disabled.
         """
+        ...
+
+
+@runtime_checkable
+class RemembersPrincipals(Protocol):
+    """Keeps proofs of identity for a moment, and can be told to forget them."""
+
+    def forget(self, principal_id: PrincipalId) -> None:
+        """Drop what is remembered; called after every commit that changes an account."""
         ...

@@ -1,0 +1,132 @@
+"""What the control plane does without being asked, and whether it still does it.
+
+Here: the reconciler kept alive, targets observed, the audit log published, old answers forgotten.
+Not here: the work itself (services).
+
+Invariants: no error of one round ends a loop; a loop that fails shows in ``troubles`` until it
+works again; cancelling ``run`` stops all of them at once, since every step can be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from protem.domain.errors import ProtemError
+from protem.domain.identifiers import TargetName
+from protem.services.observe_targets import TargetState, observe_target
+from protem.services.reconcile_grants import ReconcileGrants
+from protem.services.surroundings import Surroundings
+
+PUBLISH_EVERY = timedelta(seconds=1)
+REMEMBER_ANSWERS = timedelta(days=1)
+_PAUSE_AFTER_FAILURE_SECONDS = 1.0
+_log = structlog.stdlib.get_logger("protem.loops")
+
+
+@dataclass(slots=True, kw_only=True)
+class BackgroundLoops:
+    """The loops of one control plane.
+
+    Attributes:
+        troubles: what fails now, by loop.
+        observed: the last look at each target.
+        published: how many audit entries are under a signed head.
+    """
+
+    around: Surroundings
+    reconciler: ReconcileGrants
+    observe_every: timedelta = timedelta(seconds=15)
+    statement_every: timedelta = timedelta(hours=1)
+    troubles: dict[str, str] = field(default_factory=dict)
+    observed: dict[TargetName, TargetState] = field(default_factory=dict)
+    published: int = 0
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep("reconciler", self.reconciler.run))
+            group.create_task(self._keep("audit", self._publish))
+            group.create_task(self._keep("answers", self._forget_answers))
+            for target in self.around.catalogue.targets():
+                observe = _Observer(loops=self, name=target.name).run
+                group.create_task(self._keep(f"observe {target.name}", observe))
+
+    async def _keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run ``loop``, and run it again when it fails."""
+        while True:
+            try:
+                await loop()
+            except Exception as error:  # noqa: BLE001  # one loop's bug must not end the others
+                self.failed(name, error)
+            await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+
+    def failed(self, name: str, error: BaseException) -> None:
+        """Note and log a failure, once for the same words."""
+        expected = isinstance(error, ProtemError)
+        why = error.message if isinstance(error, ProtemError) else type(error).__name__
+        if isinstance(error, ExceptionGroup):
+            why = ", ".join(type(inner).__name__ for inner in error.exceptions)
+        if self.troubles.get(name) != why:
+            _log.error("loop failed", loop=name, error=why, exc_info=None if expected else error)
+        self.troubles[name] = why
+
+    def works(self, name: str) -> None:
+        """Note that a round went well."""
+        if self.troubles.pop(name, None) is not None:
+            _log.info("loop works again", loop=name)
+
+    async def _publish(self) -> None:
+        with self.around.announcer.watch() as watch:
+            while True:
+                self.published = await self.around.audit_log.publish()
+                self.works("audit")
+                await watch.changed(PUBLISH_EVERY)
+
+    async def _forget_answers(self) -> None:
+        while True:
+            oldest = self.around.clock.now() - REMEMBER_ANSWERS
+            await self.around.store.write(lambda tx, o=oldest: tx.idempotency.forget_before(o))
+            self.works("answers")
+            await asyncio.sleep(600)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Observer:
+    """Looks at one target again and again."""
+
+    loops: BackgroundLoops
+    name: TargetName
+    _stated_at: datetime | None = None
+
+    async def run(self) -> None:
+        loops = self.loops
+        while True:
+            try:
+                await self._look()
+                loops.works(f"observe {self.name}")
+            except ProtemError as error:
+                loops.failed(f"observe {self.name}", error)
+            await asyncio.sleep(loops.observe_every.total_seconds())
+
+    async def _look(self) -> None:
+        around = self.loops.around
+        now = around.clock.now()
+        due = self._stated_at is None or now - self._stated_at >= self.loops.statement_every
+        state = await observe_target(around, self.name, statement=due)
+        if due:
+            self._stated_at = now
+        self.loops.observed[self.name] = state
+        for name, why in state.failed:
+            _log.error("orphan not ended", target=self.name, privilege=name, error=why)
+        if state.orphans or state.strays:
+            _log.warning(
+                "out of order at target",
+                target=self.name,
+                orphans=list(state.orphans),
+                strays=state.strays,
+            )

@@ -1,0 +1,157 @@
+"""The composition root of the control plane: the one place that knows every adapter.
+
+Here: from settings to a working whole, and back to nothing. Not here: HTTP (entrypoints.http_api)
+and the loops themselves (background_loops).
+
+Invariants: everything that was opened is closed, in reverse; at most one control plane per state
+folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from protem.audit.publisher import AuditPublisher
+from protem.bootstrap.background_loops import BackgroundLoops
+from protem.bootstrap.settings import LimitSettings, Settings, declared_principal
+from protem.bootstrap.state_folder import StateFolder
+from protem.bootstrap.target_catalogue import declared_targets
+from protem.domain.errors import InvalidError
+from protem.identity.local import LocalIdentity
+from protem.policy.cedar_policy import CedarPolicy
+from protem.ports.audit_log import ServesProofs
+from protem.services.diagnose import DoctorFinding, Severity
+from protem.services.manage_accounts import declare_accounts
+from protem.services.reconcile_grants import ReconcileGrants
+from protem.services.surroundings import Limits, Surroundings
+from protem.signing.local_key import load_key
+from protem.storage.sqlite_store import SqliteStore
+from protem.system.announcer import LocalAnnouncer
+from protem.system.clock import SystemClock
+from protem.system.randomness import SystemRandomness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlane:
+    """A whole control plane, working while ``running`` is entered.
+
+    Attributes:
+        proofs: the published audit log.
+        private_files: what must belong to us alone; the doctor looks.
+    """
+
+    around: Surroundings
+    loops: BackgroundLoops
+    proofs: ServesProofs
+    private_files: tuple[Path, ...] = ()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the loops until the context ends."""
+        task = asyncio.create_task(self.loops.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def check_process(self) -> Iterable[DoctorFinding]:
+        """Return what only this process can tell: its key files and its loops."""
+        found = [
+            DoctorFinding(
+                severity=Severity.CRITICAL,
+                subject=name,
+                message=f"this part of the server fails: {why}",
+                next_step="read the server's log",
+            )
+            for name, why in self.loops.troubles.items()
+        ]
+        for path in self.private_files:
+            try:
+                load_key(path)
+            except InvalidError as error:
+                found.append(
+                    DoctorFinding(
+                        severity=Severity.CRITICAL,
+                        subject=str(path),
+                        message=error.message,
+                        next_step=error.next_step or "restore the key from your backup",
+                    )
+                )
+        behind = await self.around.store.read(lambda view: view.audit.size()) - self.loops.published
+        if behind > _FAR_BEHIND:
+            found.append(
+                DoctorFinding(
+                    severity=Severity.WARNING,
+                    subject="audit",
+                    message=f"{behind} entries are not under a signed checkpoint yet",
+                    next_step="look at the disk that holds the audit folder",
+                )
+            )
+        return found
+
+
+_FAR_BEHIND = 1_000
+
+
+@asynccontextmanager
+async def open_control_plane(settings: Settings, folder: Path) -> AsyncIterator[ControlPlane]:
+    """Open everything that a settings file in ``folder`` declares.
+
+    Raises:
+        ConflictError: when another process has the state folder.
+        ProtemError: when a part cannot be opened; it says which and what to do.
+    """
+    state = StateFolder(path=folder / settings.server.state_dir)
+    async with AsyncExitStack() as opened:
+        opened.enter_context(state.locked())
+        policy = CedarPolicy.load(folder / settings.policy.folder)
+        catalogue = declared_targets(settings, folder)
+        store = await SqliteStore.open(state.database)
+        opened.push_async_callback(store.close)
+        opened.push_async_callback(catalogue.close)
+        published = state.audit if settings.audit.folder is None else folder / settings.audit.folder
+        audit_log = await AuditPublisher.open(
+            store, published, load_key(state.audit_key), origin=settings.audit.origin
+        )
+        clock = SystemClock()
+        reconciler = ReconcileGrants(lambda: around, owner=f"{socket.gethostname()}:{os.getpid()}")
+        around = Surroundings(
+            store=store,
+            policy=policy,
+            catalogue=catalogue,
+            identity=LocalIdentity(store, clock),
+            clock=clock,
+            randomness=SystemRandomness(),
+            audit_log=audit_log,
+            order_signer=load_key(state.order_key),
+            announcer=LocalAnnouncer(),
+            work_queue=reconciler,
+            limits=_limits(settings.limits),
+        )
+        users = settings.identity.local.users
+        await declare_accounts(around, [declared_principal(name, settings) for name in users])
+        yield ControlPlane(
+            around=around,
+            loops=BackgroundLoops(
+                around=around,
+                reconciler=reconciler,
+                observe_every=settings.limits.observe_every,
+                statement_every=settings.limits.statement_every,
+            ),
+            proofs=audit_log,
+            private_files=(state.audit_key, state.order_key),
+        )
+
+
+def _limits(declared: LimitSettings) -> Limits:
+    return Limits(
+        request_lapses_after=declared.request_lapses_after,
+        approval_lapses_after=declared.approval_lapses_after,
+    )

@@ -1,0 +1,298 @@
+"""The settings file: one TOML document, checked whole before anything starts.
+
+Here: its shape, its defaults and the errors about it. Not here: what is built from it
+(control_plane), and secrets themselves (secret_references). ``docs/configuration.md`` describes
+every key for people.
+
+Invariants: an unknown key is an error; every error names its key path; no error repeats a value.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from protem.bootstrap.secret_references import SecretReference
+from protem.domain.durations import parse_duration
+from protem.domain.errors import InvalidError, ProtemError
+from protem.domain.identifiers import GroupName, ProfileName, TargetName
+from protem.domain.principals import Principal, PrincipalId, PrincipalKind
+from protem.domain.scopes import Scope
+from protem.domain.targets import Tag, Target
+
+LOCAL_ISSUER = "local"
+_DOCUMENT = "docs/configuration.md describes every key"
+
+
+def _duration(text: object) -> timedelta:
+    if not isinstance(text, str):
+        raise ValueError("a length of time is text such as \"8h\"")  # noqa: TRY004  # pydantic's way
+    try:
+        return parse_duration(text)
+    except InvalidError as error:
+        raise ValueError(error.message) from error
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class LogSettings(_Table):
+    """``[server.log]``."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class ServerSettings(_Table):
+    """``[server]``."""
+
+    listen: str = "127.0.0.1:8321"
+    public_url: str | None = None
+    state_dir: Text = "protem-state"
+    allowed_hosts: list[Text] = []
+    log: LogSettings = LogSettings()
+
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, listen: str) -> str:
+        parse_listen(listen)
+        return listen
+
+
+class AuditSettings(_Table):
+    """``[audit]``."""
+
+    origin: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,254}$")] = "protem.local"
+    folder: Text | None = None
+
+
+class PolicySettings(_Table):
+    """``[policy]``."""
+
+    folder: Text = "policy"
+
+
+class LimitSettings(_Table):
+    """``[limits]``."""
+
+    request_lapses_after: Duration = timedelta(hours=8)
+    approval_lapses_after: Duration = timedelta(hours=1)
+    observe_every: Duration = timedelta(seconds=15)
+    statement_every: Duration = timedelta(hours=1)
+
+
+class UserSettings(_Table):
+    """``[identity.local.users.NAME]``."""
+
+    display: Text | None = None
+    kind: Literal["person", "workload", "agent"] = "person"
+    groups: list[str] = []
+    acts_for: str | None = None
+
+
+class LocalIdentitySettings(_Table):
+    """``[identity.local]``."""
+
+    users: dict[str, UserSettings] = {}
+
+
+class IdentitySettings(_Table):
+    """``[identity]``."""
+
+    local: LocalIdentitySettings = LocalIdentitySettings()
+
+
+class Login(_Table):
+    """A role at a target and where its password is."""
+
+    user: Text
+    password: SecretReference
+
+
+class TagSettings(_Table):
+    """``[[targets.NAME.tags]]``: dotted names of columns and of whole tables."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+    columns: list[str] = []
+    tables: list[str] = []
+
+    @model_validator(mode="after")
+    def _marks_something(self) -> TagSettings:
+        if not self.columns and not self.tables:
+            raise ValueError("a tag marks columns or tables")
+        if any(column.count(".") != 2 for column in self.columns):  # noqa: PLR2004
+            raise ValueError("a column is written SCHEMA.TABLE.COLUMN")
+        if any(table.count(".") != 1 for table in self.tables):
+            raise ValueError("a table is written SCHEMA.TABLE")
+        return self
+
+
+class PrivilegeSettings(_Table):
+    """One line of a profile, in the shape of a scope."""
+
+    kind: Text
+    path: Annotated[list[str], Field(min_length=1)]
+    action: Text
+    parts: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class ProfileSettings(_Table):
+    """``[targets.NAME.profiles.PROFILE]``."""
+
+    privileges: Annotated[list[PrivilegeSettings], Field(min_length=1)]
+
+
+class TargetSettings(_Table):
+    """``[targets.NAME]`` of scheme ``postgresql``."""
+
+    scheme: Literal["postgresql"]
+    labels: dict[str, str] = {}
+    host: Text
+    port: Annotated[int, Field(ge=1, le=65_535)] = 5432
+    dbname: Text
+    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
+    sslrootcert: Text | None = None
+    administrator: Login
+    planner: Login
+    scram_iterations: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    tags: list[TagSettings] = []
+    profiles: dict[str, ProfileSettings] = {}
+
+
+class Settings(_Table):
+    """The whole file."""
+
+    server: ServerSettings = ServerSettings()
+    audit: AuditSettings = AuditSettings()
+    policy: PolicySettings = PolicySettings()
+    limits: LimitSettings = LimitSettings()
+    identity: IdentitySettings = IdentitySettings()
+    targets: dict[str, TargetSettings] = {}
+
+    @model_validator(mode="after")
+    def _names_are_names(self) -> Settings:
+        for name in self.targets:
+            _as_value_error(f"targets.{name}", lambda name=name: declared_target(name, self))
+        for name in self.identity.local.users:
+            where = f"identity.local.users.{name}"
+            _as_value_error(where, lambda name=name: declared_principal(name, self))
+        return self
+
+
+def _as_value_error(where: str, build: Any) -> None:
+    try:
+        build()
+    except ProtemError as error:
+        raise ValueError(f"{where}: {error.message}") from error
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check the file.
+
+    Raises:
+        InvalidError: when it is absent, not TOML, or wrong; the message names every wrong key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise InvalidError(
+            f"{path} cannot be read: {error.strerror}",
+            next_step=f"protem server init --config {path}",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidError(f"{path} is not TOML: {error}", next_step=_DOCUMENT) from error
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        raise InvalidError(_explain(path, error), next_step=_DOCUMENT) from error
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Return host and port of ``ADDRESS:PORT``; port 0 asks for any free one.
+
+    Raises:
+        ValueError: when it is not that.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004
+        raise ValueError("listen is ADDRESS:PORT, such as 127.0.0.1:8321")
+    host = host.removeprefix("[").removesuffix("]")
+    if host != "localhost":
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            raise ValueError("listen names an IP address or localhost") from error
+    return host, int(port)
+
+
+def declared_target(name: str, settings: Settings) -> Target:
+    """Return a target as the inside sees it, without addresses and secrets."""
+    declared = settings.targets[name]
+    tags = [
+        *(
+            Tag(name=tag.name, path=tuple(column.split(".")[:2]), part=column.split(".")[2])
+            for tag in declared.tags
+            for column in tag.columns
+        ),
+        *(
+            Tag(name=tag.name, path=tuple(table.split(".")))
+            for tag in declared.tags
+            for table in tag.tables
+        ),
+    ]
+    return Target(
+        name=TargetName(name),
+        scheme=declared.scheme,
+        labels=dict(declared.labels),
+        tags=tuple(tags),
+        profiles={
+            ProfileName(profile): Scope.from_json(
+                [row.model_dump(exclude_none=True) for row in body.privileges]
+            )
+            for profile, body in declared.profiles.items()
+        },
+    )
+
+
+def declared_principal(name: str, settings: Settings) -> Principal:
+    """Return a user of the file."""
+    user = settings.identity.local.users[name]
+    return Principal(
+        id=PrincipalId(issuer=LOCAL_ISSUER, subject=name),
+        display=user.display or name,
+        kind=PrincipalKind(user.kind),
+        groups=frozenset(GroupName(group) for group in user.groups),
+        acts_for=None
+        if user.acts_for is None
+        else PrincipalId(issuer=LOCAL_ISSUER, subject=user.acts_for),
+    )
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    lines = []
+    for found in error.errors(include_input=False, include_url=False, include_context=False):
+        where = ".".join(map(str, found["loc"]))
+        message = found["msg"].removeprefix("Value error, ")
+        if found["type"] == "extra_forbidden":
+            message = "there is no such key; check its spelling and the table it is in"
+        lines.append(f"{where}: {message}" if where else message)
+    return f"{path}: " + "; ".join(lines)

@@ -1,0 +1,93 @@
+"""Local accounts behind the identity port.
+
+Here: proving a session token, and reading an account inside a transaction. Not here: changing
+accounts (services.manage_accounts) or exchanging one-time tokens (services.sign_in).
+
+Invariants:
+- Only the fingerprint of a token is looked up, so timing tells nothing about stored tokens.
+- A proof is remembered for at most ``REMEMBERED``, and is forgotten at once when its account
+  changes in this process; a state folder has one process, so there is no other.
+- An agent is nobody while the person it acts for is disabled (law 6).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from protem.domain.bearer_tokens import fingerprint
+from protem.domain.errors import NotFoundError, UnauthenticatedError
+from protem.domain.principals import Principal, PrincipalId
+from protem.domain.secret import Secret
+from protem.ports.clock import Clock
+from protem.ports.store import Store, Transaction
+
+ISSUER = "local"
+REMEMBERED = timedelta(seconds=1)
+"""By so much may a session outlive its expiry; nothing else is late."""
+_MOST_REMEMBERED = 10_000
+_SIGN_IN = "protem login"
+
+
+class LocalIdentity:
+    """Proves callers by session tokens of the store's accounts."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._proved: dict[bytes, tuple[datetime, Principal]] = {}
+        self._generation = 0
+
+    async def authenticate(self, bearer: Secret) -> Principal:
+        """Return the principal of a session token.
+
+        Raises:
+            UnauthenticatedError: unknown, expired or disabled.
+        """
+        now = self._clock.now()
+        token_hash = fingerprint(bearer)
+        remembered = self._proved.get(token_hash)
+        if remembered is not None and timedelta(0) <= now - remembered[0] < REMEMBERED:
+            return remembered[1]
+        generation = self._generation
+        principal = await self._store.read(lambda view: self._prove(view, token_hash, now))
+        if generation == self._generation:  # nothing was forgotten while we read
+            if len(self._proved) >= _MOST_REMEMBERED:
+                self._proved.clear()
+            self._proved[token_hash] = now, principal
+        return principal
+
+    def lookup(self, transaction: Transaction, principal_id: PrincipalId) -> Principal:
+        """Return an enabled principal as the transaction sees it.
+
+        Raises:
+            NotFoundError: unknown or disabled, or an agent of such a person.
+        """
+        if principal_id.issuer != ISSUER:
+            raise NotFoundError(f"there is no local account {principal_id}")
+        account = transaction.accounts.get(principal_id)
+        acts_for = account.principal.acts_for
+        if account.disabled or (
+            acts_for is not None and transaction.accounts.get(acts_for).disabled
+        ):
+            raise NotFoundError(f"account {principal_id.subject} is disabled")
+        return account.principal
+
+    def forget(self, principal_id: PrincipalId) -> None:
+        """Look the principal up anew at its next call, and so its agents."""
+        self._generation += 1
+        stale = [
+            token_hash
+            for token_hash, (_, principal) in self._proved.items()
+            if principal_id in (principal.id, principal.acts_for)
+        ]
+        for token_hash in stale:
+            del self._proved[token_hash]
+
+    def _prove(self, view: Transaction, token_hash: bytes, now: datetime) -> Principal:
+        try:
+            owner = view.accounts.owner_of(token_hash, now=now, single_use=False)
+            return self.lookup(view, owner)
+        except (UnauthenticatedError, NotFoundError) as error:
+            raise UnauthenticatedError(
+                "the session is unknown, over, or of a disabled account", next_step=_SIGN_IN
+            ) from error

@@ -1,0 +1,254 @@
+"""Show requests and grants to those who may see them, and to nobody else.
+
+Here: who may see what, one grant whole, and lists page by page. Not here: waiting for changes, and
+any wording.
+
+Invariants:
+- One may see one's own, what one may approve or revoke, and everything with policy's ``audit``.
+- What one may not see is as absent as what never was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from protem.domain.approvals import Approval
+from protem.domain.canonical_json import JsonValue
+from protem.domain.decisions import Outcome, PolicyAction
+from protem.domain.errors import NotFoundError
+from protem.domain.grants import Grant, GrantState
+from protem.domain.identifiers import GrantId
+from protem.domain.policy_questions import about_request, about_role
+from protem.domain.principals import Principal, PrincipalKind
+from protem.domain.requests import RequestRevision
+from protem.ports.store import Transaction
+from protem.services.surroundings import Surroundings
+
+_PAGE = 100
+_MOST_LOOKED_AT = 1_000
+"""Grants read for one page; a page may be short while more follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A revision with policy's answer to it and the verdicts on it.
+
+    Attributes:
+        decision: the canonical decision; of the signed order where there is one, else as of now.
+    """
+
+    revision: RequestRevision
+    decision: JsonValue
+    approvals: Sequence[Approval] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantView:
+    """All there is to see of a grant.
+
+    Attributes:
+        proposed: the extension that waits for approval.
+    """
+
+    grant: Grant
+    current: Proposal
+    proposed: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantPage:
+    """A page, newest first; ``next`` is what to ask for as ``before``, None at the end."""
+
+    views: Sequence[GrantView]
+    next: GrantId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantFilter:
+    """What a list shall hold.
+
+    Attributes:
+        mine: only the caller's own.
+        to_review: only what waits for a verdict that the caller may give.
+    """
+
+    states: Sequence[GrantState] = ()
+    mine: bool = False
+    to_review: bool = False
+    before: GrantId | None = None
+    limit: int = 50
+
+
+async def view_grant(around: Surroundings, principal: Principal, grant_id: GrantId) -> GrantView:
+    """Return one grant.
+
+    Raises:
+        NotFoundError: when there is none, or none that the caller may see.
+    """
+    now = around.clock.now()
+
+    def work(view: Transaction) -> GrantView:
+        looker = Looker(around=around, view=view, principal=principal, at=now)
+        return looker.whole(looker.visible(grant_id))
+
+    return await around.store.read(work)
+
+
+async def list_grants(around: Surroundings, principal: Principal, wanted: GrantFilter) -> GrantPage:
+    """Return what the caller may see of what matches."""
+    now = around.clock.now()
+    states = wanted.states
+    if wanted.to_review:
+        states = (GrantState.PENDING, GrantState.ACTIVE)
+
+    def work(view: Transaction) -> GrantPage:
+        looker = Looker(around=around, view=view, principal=principal, at=now)
+        found: list[GrantView] = []
+        looked_at, before = 0, wanted.before
+        while looked_at < _MOST_LOOKED_AT:
+            page = view.grants.list(
+                states=states,
+                principal=principal.id if wanted.mine else None,
+                before=before,
+                limit=_PAGE,
+            )
+            for grant in page:
+                looked_at, before = looked_at + 1, grant.id
+                if looker.wants(grant, wanted):
+                    found.append(looker.whole(grant))
+                if len(found) == wanted.limit:
+                    return GrantPage(views=found, next=before)
+            if len(page) < _PAGE:
+                return GrantPage(views=found, next=None)
+        return GrantPage(views=found, next=before)
+
+    return await around.store.read(work)
+
+
+@dataclass(slots=True, kw_only=True)
+class Looker:
+    """One principal's eyes on one consistent view; answers are remembered for that view only."""
+
+    around: Surroundings
+    view: Transaction
+    principal: Principal
+    at: datetime
+    _audits: bool | None = field(default=None, init=False)
+
+    def audits(self) -> bool:
+        """Say whether policy lets the principal see everything."""
+        if self._audits is None:
+            question = about_role(PolicyAction.AUDIT, self.principal, self.at)
+            self._audits = self.around.policy.decide(question).outcome is Outcome.ALLOWED
+        return self._audits
+
+    def visible(self, grant_id: GrantId) -> Grant:
+        """Return the grant.
+
+        Raises:
+            NotFoundError: absent or not to be seen, with the same words.
+        """
+        try:
+            grant = self.view.grants.get(grant_id)
+        except NotFoundError:
+            raise _absent(grant_id) from None
+        if not self.may_see(grant):
+            raise _absent(grant_id)
+        return grant
+
+    def may_see(self, grant: Grant) -> bool:
+        """Say whether the principal may know of the grant."""
+        if grant.principal in (self.principal.id, self.principal.person) or self.audits():
+            return True
+        revision = self.view.requests.get(grant.id, grant.revision)
+        requester = self._requester(grant)
+        if requester is not None and requester.person == self.principal.id:
+            return True
+        return self._may(PolicyAction.APPROVE, revision, requester) or self._may(
+            PolicyAction.REVOKE, revision, requester
+        )
+
+    def wants(self, grant: Grant, wanted: GrantFilter) -> bool:
+        """Say whether the grant belongs on the list."""
+        if wanted.to_review and not self._waits_for_me(grant):
+            return False
+        return wanted.mine or wanted.to_review or self.may_see(grant)
+
+    def whole(self, grant: Grant) -> GrantView:
+        """Return the grant with its revisions, decisions and verdicts."""
+        proposed = None
+        if grant.proposed_revision is not None:
+            proposed = self._proposal(grant, grant.proposed_revision, PolicyAction.EXTEND)
+        return GrantView(
+            grant=grant,
+            current=self._proposal(grant, grant.revision, PolicyAction.REQUEST),
+            proposed=proposed,
+        )
+
+    def _waits_for_me(self, grant: Grant) -> bool:
+        if grant.state is GrantState.ACTIVE and grant.proposed_revision is None:
+            return False
+        if self.principal.kind is not PrincipalKind.PERSON:
+            return False
+        number = grant.proposed_revision or grant.revision
+        if any(
+            given.reviewer == self.principal.id
+            for given in self.view.approvals.of(grant.id, number)
+        ):
+            return False
+        requester = self._requester(grant)
+        if requester is None or requester.person == self.principal.person:
+            return False
+        revision = self.view.requests.get(grant.id, number)
+        return self._may(PolicyAction.APPROVE, revision, requester)
+
+    def _proposal(self, grant: Grant, number: int, action: PolicyAction) -> Proposal:
+        revision = self.view.requests.get(grant.id, number)
+        return Proposal(
+            revision=revision,
+            decision=self._decision(grant, revision, action),
+            approvals=self.view.approvals.of(grant.id, number),
+        )
+
+    def _decision(self, grant: Grant, revision: RequestRevision, action: PolicyAction) -> JsonValue:
+        signed = grant.order
+        if signed is not None and signed.order.request_digest == revision.digest:
+            return signed.order.decision
+        requester = self._requester(grant)
+        if requester is None:
+            return None
+        try:
+            target = self.around.catalogue.target(revision.target)
+        except NotFoundError:
+            return None
+        question = about_request(action, revision, principal=requester, target=target, at=self.at)
+        return self.around.policy.decide(question).to_json()
+
+    def _requester(self, grant: Grant) -> Principal | None:
+        try:
+            return self.around.identity.lookup(self.view, grant.principal)
+        except NotFoundError:
+            return None
+
+    def _may(
+        self, action: PolicyAction, revision: RequestRevision, requester: Principal | None
+    ) -> bool:
+        try:
+            target = self.around.catalogue.target(revision.target)
+        except NotFoundError:
+            return False
+        question = about_request(
+            action,
+            revision,
+            principal=self.principal,
+            target=target,
+            at=self.at,
+            requester=requester,
+        )
+        return self.around.policy.decide(question).outcome is Outcome.ALLOWED
+
+
+def _absent(grant_id: GrantId) -> NotFoundError:
+    return NotFoundError(f"there is no grant {grant_id} that you may see")
