@@ -10,7 +10,7 @@ from datetime import datetime
 
 from protem.domain import audit_events, grants
 from protem.domain.decisions import PolicyAction, refuse_if_denied
-from protem.domain.errors import ConflictError
+from protem.domain.errors import ConflictError, NotFoundError
 from protem.domain.grants import EndCause, Grant, GrantState
 from protem.domain.identifiers import GrantId
 from protem.domain.policy_questions import about_request
@@ -70,5 +70,14 @@ def _refuse_unless_allowed(
         principal=around.identity.lookup(transaction, principal.id),
         target=around.catalogue.target(grant.target),
         at=now,
+        requester=_requester(around, transaction, grant),
     )
     refuse_if_denied(around.policy.decide(question))
+
+
+def _requester(around: Surroundings, transaction: Transaction, grant: Grant) -> Principal:
+    """Return whose grant it is; a disabled account's must be revocable all the same."""
+    try:
+        return around.identity.lookup(transaction, grant.principal)
+    except NotFoundError:
+        return Principal(id=grant.principal, display=grant.principal.subject)
