@@ -130,12 +130,12 @@ STATEMENTS = [
     "explain analyze update shop.plain set b = 5",
     "explain (analyze false, verbose) select name from shop.names",
     # hostile names
-    """select "col ""1""" from "a ""b"" schéma"."t; drop table x --" """,
-    """select "new\nline", "\u202ebidi" from "a ""b"" schéma"."t; drop table x --" """,
-    """select "sixty-three bytes sixty-three bytes sixty-three bytes sixty-thr" as "a ) :b { c"
-       from "a ""b"" schéma"."t; drop table x --" """,
-    """update "a ""b"" schéma"."t; drop table x --" set "((((((((((((((((((((((((((((((" = '' """,
-    """select "as :relid 1 }" from "a ""b"" schéma"."vïew" as "<> (b 8)" """,
+    'select "col ""1""" from "a ""b"" schéma"."t; drop table x --"',
+    'select "new\nline", "\u202ebidi" from "a ""b"" schéma"."t; drop table x --"',
+    'select "sixty-three bytes sixty-three bytes sixty-three bytes sixty-thr" as "a ) :b { c"'
+    ' from "a ""b"" schéma"."t; drop table x --"',
+    'update "a ""b"" schéma"."t; drop table x --" set "((((((((((((((((((((((((((((((" = null',
+    'select "as :relid 1 }" from "a ""b"" schéma"."vïew" as "<> (b 8)"',
 ]
 FROM_15 = [
     "select id from shop.invoker",

@@ -102,7 +102,7 @@ class PostgresqlPlanner:
         builder = ScopeBuilder(expansion, self._sensitive_columns)
         builder.add_database()
         for statement, needs in analysed:
-            builder.add_statement(needs, statement.words)
+            builder.add_statement(needs, statement.names)
         builder.add_relations()
         builder.add_sequences()
         builder.add_functions(await postgresql_catalogue.signatures(session, builder.functions()))

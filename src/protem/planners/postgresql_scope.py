@@ -21,6 +21,7 @@ from protem.domain.scopes import Privilege, Scope
 from protem.planners.postgresql_catalogue import Object, Relation
 from protem.planners.postgresql_expansion import Expansion
 from protem.planners.postgresql_needs import DELETE, INSERT, SELECT, UPDATE, Needs
+from protem.planners.postgresql_statements import SpelledNames
 
 _Fact = TypeVar("_Fact")
 _ACTIONS = {SELECT: "SELECT", INSERT: "INSERT", UPDATE: "UPDATE"}
@@ -46,7 +47,7 @@ class ScopeBuilder:
         self._held: set[Privilege] = set()
         self._any: list[tuple[Relation, str]] = []
 
-    def add_statement(self, needs: Needs, words: frozenset[str]) -> None:
+    def add_statement(self, needs: Needs, names: SpelledNames) -> None:
         """Add USAGE of the schemas through which a statement names things."""
         facts = self._facts
         self._use_schemas(self._expansion.relation(need.relation) for need in needs.relations)
@@ -54,7 +55,13 @@ class ScopeBuilder:
         self._use_schemas(_known(facts.functions, needs.named_functions))
         self._use_schemas(_known(facts.operators, needs.operators))
         self._use_schemas(_known(facts.collations, needs.collations))
-        self._use_schemas(t for t in _known(facts.types, needs.types) if t.name in words)
+        columns = {
+            column.name
+            for need in needs.relations
+            for column in self._expansion.relation(need.relation).columns.values()
+        }
+        mentioned = names.cast | (names.all - columns)
+        self._use_schemas(t for t in _known(facts.types, needs.types) if t.name in mentioned)
 
     def add_database(self) -> None:
         """Add CONNECT."""

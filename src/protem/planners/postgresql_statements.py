@@ -45,6 +45,14 @@ _OFF = frozenset({"false", "off", "0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpelledNames:
+    """Names in a text, folded or unquoted: all of them, and those where a cast names its type."""
+
+    all: frozenset[str] = frozenset()
+    cast: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """What to analyse.
 
@@ -59,15 +67,21 @@ class Statement:
     executes: bool = True
 
     @property
-    def words(self) -> frozenset[str]:
-        """Every name that the text spells, folded or unquoted, to tell named from implied."""
-        found = set()
-        for token in postgresql_lexer.tokens_of(self.text):
-            if token.kind is TokenKind.WORD:
-                found.add(token.text.lower())
-            elif token.kind is TokenKind.QUOTED_NAME:
-                found.add(token.text[token.text.index('"') + 1 : -1].replace('""', '"'))
-        return frozenset(found)
+    def names(self) -> SpelledNames:
+        """The names in the text, to tell a type that it names from one that is only implied."""
+        tokens = [
+            token
+            for token in postgresql_lexer.tokens_of(self.text)
+            if token.kind is not TokenKind.SPACE
+        ]
+        spelled = [_name_of(token) for token in tokens]
+        found = {name for name in spelled if name is not None}
+        cast = {
+            name
+            for position, name in enumerate(spelled)
+            if name is not None and _is_cast(tokens, position)
+        }
+        return SpelledNames(all=frozenset(found), cast=frozenset(cast))
 
 
 def read(tokens: tuple[Token, ...]) -> Statement:
@@ -134,3 +148,21 @@ def _at_commas(tokens: Sequence[Token]) -> list[list[Token]]:
 def _without_space(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
     first = next((n for n, t in enumerate(tokens) if t.kind is not TokenKind.SPACE), len(tokens))
     return tokens[first:]
+
+
+def _name_of(token: Token) -> str | None:
+    if token.kind is TokenKind.WORD:
+        return token.text.lower()
+    if token.kind is TokenKind.QUOTED_NAME:
+        return token.text[token.text.index('"') + 1 : -1].replace('""', '"')
+    return None
+
+
+def _is_cast(tokens: list[Token], position: int) -> bool:
+    """Say whether the name at ``position`` follows ``::`` or AS, or stands before a string."""
+    if position + 1 < len(tokens) and tokens[position + 1].kind is TokenKind.STRING:
+        return True
+    first = position
+    while first >= 2 and tokens[first - 1].text == ".":  # noqa: PLR2004  # a qualifier and its dot
+        first -= 2
+    return first > 0 and tokens[first - 1].keyword in ("::", "as")

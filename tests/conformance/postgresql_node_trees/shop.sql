@@ -5,7 +5,8 @@ create schema types;
 create schema "a ""b"" schéma";
 
 create function shop.new_code() returns text language sql volatile as $$ select md5(random()::text) $$;
-create function shop.is_mail(text) returns boolean language sql immutable as $$ select $1 like '%@%' $$;
+create function shop.is_mail(text) returns boolean language plpgsql immutable as
+  $$ begin return $1 like '%@%'; end $$;
 create function shop.double(numeric) returns numeric language sql immutable as $$ select $1 * 2 $$;
 create function shop.tidy(text) returns text language plpgsql as $$ begin return trim($1); end $$;
 create function shop.total_of(integer) returns numeric language plpgsql security definer as
