@@ -20,7 +20,15 @@ import cedarpy
 from protem.domain.decisions import Decision, Outcome, PolicyAction, Question, RuleFinding
 from protem.domain.errors import InvalidError
 from protem.policy.cedar_question import CedarQuestion, cedar_question
-from protem.policy.decision_combining import DEFAULT, about, combine, denied, failed, forbidden
+from protem.policy.decision_combining import (
+    DEFAULT,
+    about,
+    combine,
+    denied,
+    failed,
+    forbidden,
+    grants,
+)
 from protem.policy.near_misses import near_misses
 from protem.policy.option_hints import shorten
 from protem.policy.policy_folder import PolicyFolder, read_folder
@@ -83,7 +91,8 @@ class CedarPolicy:
         applying = [chosen.rules[number] for number in sorted(found.reasons, key=int)]
         decision = combine(question, applying, self._digest)
         more: tuple[RuleFinding, ...] = ()
-        if decision.outcome is Outcome.DENIED and about(action, applying) == ([], []):
+        permits, forbids = about(action, applying)
+        if not forbids and not grants(permits):
             more = self._misses(action, question, asked, chosen)
         elif explain and decision.outcome is Outcome.NEEDS_APPROVAL:
             _, vetoes = about(PolicyAction.AUTO_APPROVE, applying)

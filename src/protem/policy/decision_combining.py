@@ -38,7 +38,7 @@ def combine(question: Question, applying: Sequence[Rule], digest: str) -> Decisi
     permits, forbids = about(action, applying)
     if forbids:
         return denied([forbidden(rule, question) for rule in forbids], digest)
-    if not permits:
+    if not grants(permits):
         return denied([_default_denial(action)], digest)
     findings = [rule.permitted for rule in permits]
     if action not in TERM_ACTIONS:
@@ -63,6 +63,11 @@ def about(action: PolicyAction, rules: Sequence[Rule]) -> tuple[list[Rule], list
     """Return the permits and the forbids for ``action`` among ``rules``."""
     mine = [rule for rule in rules if action in rule.actions]
     return [rule for rule in mine if rule.permits], [rule for rule in mine if not rule.permits]
+
+
+def grants(permits: Sequence[Rule]) -> bool:
+    """Say whether any of ``permits`` permits by itself, not only in addition to others."""
+    return any(not rule.terms.additional for rule in permits)
 
 
 def denied(findings: Sequence[RuleFinding], digest: str) -> Decision:

@@ -71,13 +71,13 @@ def near_misses(
     permits = {
         number: rule
         for number, rule in inside.items()
-        if rule.permits and action in rule.actions and rule.conditions
+        if _could_permit(rule, action) and rule.conditions
     }
     near = dict(list(permits.items())[:MAX_RULES])
     outside = [
         finding
         for rule in rules
-        if rule.permits and action in rule.actions and (finding := _outside(rule, asked))
+        if _could_permit(rule, action) and (finding := _outside(rule, asked))
     ]
     trees = {
         f"{number}/{at}": tree
@@ -86,6 +86,10 @@ def near_misses(
         if (tree := _probe(condition)) is not None
     }
     return NearMisses(rules=near, outside=tuple(outside[:MAX_OUTSIDE]), probes=policy_set(trees))
+
+
+def _could_permit(rule: Rule, action: PolicyAction) -> bool:
+    return rule.permits and action in rule.actions and not rule.terms.additional
 
 
 def _probe(condition: Condition) -> object | None:

@@ -10,7 +10,7 @@ misspelt expectation must not pass.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -148,17 +148,31 @@ def read_cases(folder: Path) -> list[PolicyCase]:
     Raises:
         InvalidError: when the folder or a file cannot be read, or says something unknown.
     """
-    if not folder.is_dir():
-        raise InvalidError(f"there is no policy folder {folder}")
-    cases: list[PolicyCase] = []
-    for path in sorted(folder.rglob(f"*{SUFFIX}")):
-        cases.extend(_read_file(path, path.relative_to(folder).as_posix()))
-    names: set[str] = set()
-    for case in cases:
-        if case.name in names:
-            raise InvalidError(f"{case.source}: there are two cases named {case.name!r}")
-        names.add(case.name)
-    return cases
+    return [_read_case(name, source, facts) for name, source, facts in _raw_cases(folder)]
+
+
+def read_case_facts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the facts of every case by its name, without what is expected.
+
+    Raises:
+        InvalidError: as ``read_cases``.
+    """
+    return {
+        name: {key: fact for key, fact in facts.items() if key not in ("name", "expect")}
+        for name, _, facts in _raw_cases(folder)
+    }
+
+
+def question_of_facts(facts: Mapping[str, Any]) -> Question:
+    """Return the question that ``facts``, in the words of an example request, make.
+
+    Raises:
+        InvalidError: for an unknown or malformed fact.
+    """
+    try:
+        return Asked.model_validate(facts).question()
+    except ValidationError as error:
+        raise InvalidError(_first_problem(error)) from error
 
 
 def run_cases(policy: Policy, cases: Sequence[PolicyCase]) -> list[CaseResult]:
@@ -176,23 +190,35 @@ def describe_approval(need: ApprovalRequirement) -> str:
     return f"{need.count} of {' or '.join(sorted(need.groups)) or 'anyone'}"
 
 
-def _read_file(path: Path, source: str) -> list[PolicyCase]:
+def _raw_cases(folder: Path) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return name, source and facts of every case, defaults filled in; names are unique."""
+    if not folder.is_dir():
+        raise InvalidError(f"there is no policy folder {folder}")
+    found: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        source = path.relative_to(folder).as_posix()
+        file = _read_file(path, source)
+        for given in file.case:
+            name = given.get("name")
+            if not isinstance(name, str) or not name or name in found:
+                raise InvalidError(f"{source}: every case has a name of its own, not {name!r}")
+            found[name] = (name, source, {**file.defaults, **given})
+    return list(found.values())
+
+
+def _read_file(path: Path, source: str) -> _File:
     try:
-        file = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidError(f"{source}: cannot be read: {error}") from error
     except ValidationError as error:
         raise InvalidError(f"{source}: {_first_problem(error)}") from error
-    return [_read_case({**file.defaults, **fields}, source) for fields in file.case]
 
 
-def _read_case(fields: dict[str, Any], source: str) -> PolicyCase:
-    name = fields.get("name", "(no name)")
+def _read_case(name: str, source: str, facts: Mapping[str, Any]) -> PolicyCase:
     try:
-        case = _Case.model_validate(fields)
-        return PolicyCase(
-            name=case.name, source=source, question=case.question(), expected=case.expect
-        )
+        case = _Case.model_validate(facts)
+        return PolicyCase(name=name, source=source, question=case.question(), expected=case.expect)
     except ValidationError as error:
         raise InvalidError(f"{source}: case {name!r}: {_first_problem(error)}") from error
     except InvalidError as error:

@@ -154,7 +154,7 @@ def _problem(name: str, statement: Statement, check: str, message: str) -> Probl
 
 def _repeated_ids(rules: Sequence[Rule]) -> Iterable[Problem]:
     first: dict[str, Rule] = {}
-    for rule in rules:
+    for rule in (rule for rule in rules if rule.named):
         known = first.setdefault(rule.id, rule)
         if known is not rule:
             yield Problem(

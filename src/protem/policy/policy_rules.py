@@ -28,7 +28,7 @@ from protem.policy.policy_text import Condition
 
 MAX_APPROVALS = 20
 ALWAYS_KNOWN = frozenset({"id", "message"})
-TERM_NAMES = frozenset({"approvals", "approvers", "max_duration", "requires"})
+TERM_NAMES = frozenset({"additional", "approvals", "approvers", "max_duration", "requires"})
 TERM_ACTIONS = frozenset({PolicyAction.REQUEST, PolicyAction.EXTEND})
 REQUIRABLE = frozenset({"reason", "ticket"})
 MAX_MESSAGE = 500
@@ -78,12 +78,14 @@ class Terms:
         approvers: group names, or ``$label`` for the group that a label of the target names.
         longest: ceiling on the duration.
         requires: of ``reason`` and ``ticket``.
+        additional: the terms hold on top of other permits; this one permits nothing by itself.
     """
 
     approvals: int | None = None
     approvers: tuple[str, ...] = ()
     longest: timedelta | None = None
     requires: frozenset[str] = frozenset()
+    additional: bool = False
 
     def describe(self) -> str:
         """Say the terms in words; empty when there are none."""
@@ -160,7 +162,15 @@ def read_rule(tree: Mapping[str, Any], *, source: str, conditions: tuple[Conditi
             rule=rule_id,
             source=source,
             status=RuleStatus.SATISFIED,
-            message="; ".join(filter(None, (message or "permits it", terms.describe()))),
+            message="; ".join(
+                filter(
+                    None,
+                    (
+                        message or ("adds to it" if terms.additional else "permits it"),
+                        terms.describe(),
+                    ),
+                )
+            ),
         ),
     )
 
@@ -221,6 +231,10 @@ def _check_annotations(
             f"@{terms[0]} counts only on a permit whose action is request or extend;"
             " elsewhere write a condition"
         )
+    if annotations.get("additional"):
+        raise InvalidError("@additional takes no value")
+    if terms == ["additional"]:
+        raise InvalidError("@additional without another term adds nothing")
     if "approvers" in annotations and "approvals" not in annotations:
         raise InvalidError('@approvers needs @approvals, such as @approvals("1")')
 
@@ -252,6 +266,7 @@ def _terms(annotations: Mapping[str, str]) -> Terms:
         approvers=_approvers(annotations["approvers"]) if "approvers" in annotations else (),
         longest=None if longest is None else parse_duration(longest),
         requires=requires,
+        additional="additional" in annotations,
     )
 
 
