@@ -1,6 +1,7 @@
 """The tree equals the definition of RFC 6962, for every size, proof and forgery tried."""
 
 from hashlib import sha256
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -81,7 +82,7 @@ def test_roots_equal_the_definition(entries, cuts):
     packed = tree.leaf_hashes(entries)
     pieces, single = CompactRange(), CompactRange()
     bounds = [0, *sorted(min(cut, len(entries)) for cut in cuts), len(entries)]
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         pieces.extend(packed[low * 32 : high * 32])
     for entry in entries:
         single.append(tree.leaf_hash(entry))
@@ -141,8 +142,8 @@ def test_consistency_proofs(entries, data):
     for at in range(len(path)):
         with pytest.raises(ProofError):
             tree.verify_consistency(old, old_root, new, new_root, path[:at] + path[at + 1 :])
+        swapped = [*path[:at], wrong, *path[at + 1 :]]
         with pytest.raises(ProofError):
-            swapped = [*path[:at], wrong, *path[at + 1 :]]
             tree.verify_consistency(old, old_root, new, new_root, swapped)
 
 

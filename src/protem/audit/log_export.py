@@ -13,7 +13,7 @@ from pathlib import Path
 
 from protem.audit import checkpoint as checkpoints
 from protem.audit import log_files
-from protem.audit.checkpoint import CheckpointError
+from protem.audit.checkpoint import Checkpoint, CheckpointError
 from protem.audit.entry_hashing import lines_from
 from protem.audit.tree import HASH_SIZE, leaf_hashes, root_of
 
@@ -67,14 +67,18 @@ def export_entries(
         (scratch / log_files.CHECKPOINT).write_bytes(checkpoint)
         (scratch / log_files.HISTORY).write_bytes(checkpoint + b"\n")
         packed = _write_entries(scratch, islice(bodies, head.size))
-        if root_of(packed) != head.root:
-            raise CheckpointError("the entries that were sent do not lead to the signed root")
         (scratch / log_files.LEAVES).write_bytes(packed)
+        _check_root(packed, head)
         scratch.rename(destination)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     return head.size
+
+
+def _check_root(packed: bytes, head: Checkpoint) -> None:
+    if root_of(packed) != head.root:
+        raise CheckpointError("the entries that were sent do not lead to the signed root")
 
 
 def _write_entries(folder: Path, bodies: Iterable[bytes]) -> bytes:

@@ -143,7 +143,7 @@ def tail(*, lines: int, follow: bool, output: str) -> None:
 
 
 def _connect() -> Any:
-    from protem.entrypoints.cli import api_client  # type: ignore[attr-defined,unused-ignore]  # noqa: I001, PLC0415  # loaded when used
+    from protem.entrypoints.cli import api_client  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415  # loaded when used
 
     return api_client.connect()
 
