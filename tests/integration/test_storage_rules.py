@@ -80,9 +80,10 @@ def test_only_edges_pass(database, before, after):
 
 def test_the_triggers_edges_are_the_domains():
     """The stored trigger holds the very edges of ``EDGES``."""
-    found = re.findall(r"OLD\.state = '(\w+)' AND NEW\.state IN \(([^)]*)\)", edge_condition())
+    found = re.findall(r"WHEN '(\w+)' THEN \(([^)]*)\)", edge_condition())
     parsed = {
-        GrantState(before): {GrantState(state) for state in re.findall(r"\w+", after)} - {before}
+        GrantState(before): {GrantState(state) for state in re.findall(r"'(\w+)'", after)}
+        - {before}
         for before, after in found
     }
     assert parsed == {before: set(after) for before, after in EDGES.items() if after}

@@ -34,10 +34,10 @@ class GrantRecords(Protocol):
         ...
 
     def add(self, grant: Grant) -> None:
-        """Insert a new grant of version 1.
+        """Insert a new grant: pending, at version 1.
 
         Raises:
-            ConflictError: when the id exists.
+            ConflictError: when the id exists, or the grant is further on in its life.
         """
         ...
 
@@ -82,7 +82,11 @@ class WorkRecords(Protocol):
         ...
 
     def next_due(self) -> datetime | None:
-        """Return the earliest ``due_at`` of any grant that is not leased, or None."""
+        """Return the earliest moment at which ``claim`` could find something, or None.
+
+        That is the earliest ``due_at``, where a leased grant counts from the end of its lease, so
+        that an owner that died is noticed.
+        """
         ...
 
 
@@ -90,10 +94,10 @@ class RequestRecords(Protocol):
     """Immutable revisions."""
 
     def add(self, revision: RequestRevision) -> None:
-        """Insert a revision.
+        """Insert a revision of a grant that is stored already.
 
         Raises:
-            ConflictError: when that number exists.
+            ConflictError: when that number exists, or the grant does not.
         """
         ...
 
@@ -117,7 +121,8 @@ class ApprovalRecords(Protocol):
         """Insert a verdict.
 
         Raises:
-            ConflictError: when this reviewer has given one on this revision, or is the requester.
+            ConflictError: when this person has given one on this revision, or is the requester, or
+                when the digest is not that of the stored revision.
         """
         ...
 

@@ -24,6 +24,8 @@ BUSY_SECONDS = 5.0
 OLDEST_SQLITE = (3, 35, 0)
 """The first with RETURNING."""
 _JOURNAL_BYTES = 64 * 1024 * 1024
+_CHECKPOINT_PAGES = 4_000
+"""16 MB: a group of writes dirties hundreds of pages, so the default copies them too often."""
 
 
 def prepare_file(path: Path) -> None:
@@ -87,6 +89,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         else:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
     except sqlite3.Error as error:
         connection.close()

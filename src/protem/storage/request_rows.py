@@ -28,7 +28,7 @@ from protem.storage.session import Row
 def from_revision(revision: RequestRevision) -> dict[str, Any]:
     """Return the values of the revision's columns by name."""
     content = revision.canonical_bytes()
-    notes: dict[str, canonical_json.JsonValue] = {
+    notes = {
         "held_by_everyone": [
             [held.kind, list(held.path), held.action, held.part]
             for held in sorted(revision.plan.held_by_everyone, key=lambda held: held.sort_key)
@@ -42,7 +42,7 @@ def from_revision(revision: RequestRevision) -> dict[str, Any]:
         "principal": str(revision.principal),
         "person": str(revision.person),
         "content": content.decode(),
-        "plan_notes": canonical_json.encode(notes).decode(),
+        "plan_notes": json.dumps(notes),
     }
 
 

@@ -45,15 +45,16 @@ def sqlite_triggers() -> dict[str, str]:
 def edge_condition() -> str:
     """Return SQL that is true of ``OLD.state`` and ``NEW.state`` on an edge, or within a state."""
     ways = [
-        f"(OLD.state = '{before}' AND NEW.state IN ({_states(after | {before})}))"
+        f"WHEN '{before}' THEN {_is('NEW.state', after | {before})}"
         for before, after in EDGES.items()
         if after
     ]
-    return "\n      OR ".join(ways)
+    cases = "\n      ".join(ways)
+    return f"CASE OLD.state\n      {cases}\n      ELSE FALSE END"
 
 
-def _states(states: frozenset[GrantState]) -> str:
-    return ", ".join(f"'{state}'" for state in sorted(states))
+def _is(column: str, states: frozenset[GrantState]) -> str:
+    return "(" + " OR ".join(f"{column} = '{state}'" for state in sorted(states)) + ")"
 
 
 def _versioned_columns() -> str:
@@ -69,9 +70,9 @@ _BEGIN_RULES = (
 def _change_rules() -> Sequence[tuple[str, str]]:
     extended = "OLD.state = 'active' AND NEW.state = 'active' AND NEW.expires_at > OLD.expires_at"
     return (
-        (f"OLD.state IN ({_states(TERMINAL)})", "a grant that is over never changes"),
+        (_is("OLD.state", TERMINAL), "a grant that is over never changes"),
         ("NEW.version IS NOT OLD.version + 1", "the grant changed; read it again"),
-        (f"NOT (\n      {edge_condition()})", "the life cycle has no such change of state"),
+        (f"NOT {edge_condition()}", "the life cycle has no such change of state"),
         (
             (
                 "NEW.id IS NOT OLD.id OR NEW.principal IS NOT OLD.principal"

@@ -269,7 +269,7 @@ class _Approvals(_Records):
         revision = tables.revisions.get((approval.grant_id, approval.revision))
         if revision is None or revision.digest != approval.digest:
             raise ConflictError("the approval is not of a stored revision's digest")
-        if approval.person == revision.person:
+        if {approval.person, approval.reviewer} & {revision.person, revision.principal}:
             raise ConflictError("nobody reviews their own request")
         given = self.of(approval.grant_id, approval.revision)
         if any(

@@ -26,7 +26,9 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("acts_for", sa.Text(), nullable=True),
         sa.Column("disabled", sa.Integer(), nullable=False),
-        sa.CheckConstraint("kind IN ('agent', 'person', 'workload')", name=op.f("accounts_kind")),
+        sa.CheckConstraint(
+            "(kind = 'agent' OR kind = 'person' OR kind = 'workload')", name=op.f("accounts_kind")
+        ),
         sa.CheckConstraint("disabled IN (0, 1)", name=op.f("accounts_disabled")),
         sa.PrimaryKeyConstraint("id", name=op.f("accounts_pk")),
     )
@@ -69,23 +71,23 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "(activated_at IS NOT NULL) = (state IN ('active', 'ended', 'ending', 'provisioning', 'stuck'))",
+            "(activated_at IS NOT NULL) = (state = 'active' OR state = 'ended' OR state = 'ending' OR state = 'provisioning' OR state = 'stuck')",
             name=op.f("grants_activated_at"),
         ),
         sa.CheckConstraint(
-            "(due_at IS NULL) = (state IN ('cancelled', 'denied', 'ended', 'lapsed'))",
+            "(due_at IS NULL) = (state = 'cancelled' OR state = 'denied' OR state = 'ended' OR state = 'lapsed')",
             name=op.f("grants_due_at"),
         ),
         sa.CheckConstraint(
-            "(ended_at IS NOT NULL) = (state IN ('cancelled', 'denied', 'ended', 'lapsed'))",
+            "(ended_at IS NOT NULL) = (state = 'cancelled' OR state = 'denied' OR state = 'ended' OR state = 'lapsed')",
             name=op.f("grants_ended_at"),
         ),
         sa.CheckConstraint(
-            "(expires_at IS NOT NULL) = (state IN ('active', 'ended', 'ending', 'provisioning', 'stuck'))",
+            "(expires_at IS NOT NULL) = (state = 'active' OR state = 'ended' OR state = 'ending' OR state = 'provisioning' OR state = 'stuck')",
             name=op.f("grants_expires_at"),
         ),
         sa.CheckConstraint(
-            "state IN ('active', 'approved', 'cancelled', 'denied', 'ended', 'ending', 'lapsed', 'pending', 'provisioning', 'stuck')",
+            "(state = 'active' OR state = 'approved' OR state = 'cancelled' OR state = 'denied' OR state = 'ended' OR state = 'ending' OR state = 'lapsed' OR state = 'pending' OR state = 'provisioning' OR state = 'stuck')",
             name=op.f("grants_state"),
         ),
         sa.CheckConstraint(
@@ -192,7 +194,9 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("signature", sa.Text(), nullable=True),
-        sa.CheckConstraint("verdict IN ('approve', 'deny')", name=op.f("approvals_verdict")),
+        sa.CheckConstraint(
+            "(verdict = 'approve' OR verdict = 'deny')", name=op.f("approvals_verdict")
+        ),
         sa.ForeignKeyConstraint(
             ["grant_id", "revision"],
             ["request_revisions.grant_id", "request_revisions.number"],
@@ -218,17 +222,18 @@ END""",
     """CREATE TRIGGER grants_change BEFORE UPDATE OF id, version, state, revision, proposed_revision, principal, target, duration, requested_at, lapses_at, due_at, activated_at, expires_at, applied_until, provisioned_at, ended_at, end_cause, public_half, signed_order, receipt, attempts, last_error ON grants
 BEGIN
   SELECT RAISE(ABORT, 'a grant that is over never changes')
-    WHERE OLD.state IN ('cancelled', 'denied', 'ended', 'lapsed');
+    WHERE (OLD.state = 'cancelled' OR OLD.state = 'denied' OR OLD.state = 'ended' OR OLD.state = 'lapsed');
   SELECT RAISE(ABORT, 'the grant changed; read it again')
     WHERE NEW.version IS NOT OLD.version + 1;
   SELECT RAISE(ABORT, 'the life cycle has no such change of state')
-    WHERE NOT (
-      (OLD.state = 'pending' AND NEW.state IN ('approved', 'cancelled', 'denied', 'lapsed', 'pending'))
-      OR (OLD.state = 'approved' AND NEW.state IN ('approved', 'cancelled', 'denied', 'lapsed', 'pending', 'provisioning'))
-      OR (OLD.state = 'provisioning' AND NEW.state IN ('active', 'ending', 'provisioning'))
-      OR (OLD.state = 'active' AND NEW.state IN ('active', 'ending'))
-      OR (OLD.state = 'ending' AND NEW.state IN ('ended', 'ending', 'stuck'))
-      OR (OLD.state = 'stuck' AND NEW.state IN ('ended', 'stuck')));
+    WHERE NOT CASE OLD.state
+      WHEN 'pending' THEN (NEW.state = 'approved' OR NEW.state = 'cancelled' OR NEW.state = 'denied' OR NEW.state = 'lapsed' OR NEW.state = 'pending')
+      WHEN 'approved' THEN (NEW.state = 'approved' OR NEW.state = 'cancelled' OR NEW.state = 'denied' OR NEW.state = 'lapsed' OR NEW.state = 'pending' OR NEW.state = 'provisioning')
+      WHEN 'provisioning' THEN (NEW.state = 'active' OR NEW.state = 'ending' OR NEW.state = 'provisioning')
+      WHEN 'active' THEN (NEW.state = 'active' OR NEW.state = 'ending')
+      WHEN 'ending' THEN (NEW.state = 'ended' OR NEW.state = 'ending' OR NEW.state = 'stuck')
+      WHEN 'stuck' THEN (NEW.state = 'ended' OR NEW.state = 'stuck')
+      ELSE FALSE END;
   SELECT RAISE(ABORT, 'whose grant it is, and where, never changes')
     WHERE NEW.id IS NOT OLD.id OR NEW.principal IS NOT OLD.principal OR NEW.target IS NOT OLD.target OR NEW.requested_at IS NOT OLD.requested_at;
   SELECT RAISE(ABORT, 'a grant is activated once')
