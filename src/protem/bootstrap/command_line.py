@@ -43,7 +43,7 @@ def grants_for(plan: Plan, role: str) -> tuple[str, ...]:
     """Return the GRANT statements that let ``role`` run what was planned, and nothing more."""
     from protem.planners.postgresql_grants import grant_statements  # noqa: PLC0415  # an extra
 
-    return tuple(grant_statements(plan, role))
+    return tuple(grant_statements(plan.scope, plan.held_by_everyone, role))
 
 
 async def sweep_at(address: Secret, *, dry_run: bool) -> tuple[datetime, SweptTarget]:

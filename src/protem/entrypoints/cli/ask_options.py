@@ -25,7 +25,7 @@ DEFAULT_LENGTH = "15m"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class Length(click.ParamType):
+class Length(click.ParamType[int]):
     """``15m``, ``1h30m``: seconds; a bare number is refused."""
 
     name = "duration"

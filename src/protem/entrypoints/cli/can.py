@@ -43,10 +43,17 @@ def command(*, target: str | None, seconds: int, reason: str, ticket: str) -> No
             return
         found = client.get(path_of("targets", target))
         answers = {
-            profile: _judged(client, Wish(
-                target=target, argv=("psql",), seconds=seconds, reason=reason, ticket=ticket,
-                profile=profile,
-            ))
+            profile: _judged(
+                client,
+                Wish(
+                    target=target,
+                    argv=("psql",),
+                    seconds=seconds,
+                    reason=reason,
+                    ticket=ticket,
+                    profile=profile,
+                ),
+            )
             for profile in sorted(map(str, found.get("profiles") or []))
         }
     if current().machine_readable:

@@ -13,7 +13,7 @@ from protem.entrypoints.cli.terminal import data
 @common_options
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the completion script of a shell.
+    r"""Print the completion script of a shell.
 
     \b
     eval "$(protem completion bash)"

@@ -17,7 +17,16 @@ from protem.entrypoints.cli.status import grant_table
 from protem.entrypoints.cli.terminal import data
 
 STATES = (
-    "pending approved provisioning active ending stuck ended denied cancelled lapsed".split()
+    "pending",
+    "approved",
+    "provisioning",
+    "active",
+    "ending",
+    "stuck",
+    "ended",
+    "denied",
+    "cancelled",
+    "lapsed",
 )
 
 
@@ -62,9 +71,7 @@ def revoke(*, grant_id: str) -> None:
 
 def list_items(path: str, query: dict[str, Any], name: str) -> None:
     """Print a listing of grants or requests; ``next`` in it continues where it stopped."""
-    given = {
-        key: "true" if value is True else value for key, value in query.items() if value
-    }
+    given = {key: "true" if value is True else value for key, value in query.items() if value}
     with connect() as client:
         answer = client.get(path, given)
     items = items_of(answer)

@@ -44,10 +44,15 @@ def _exit_codes() -> str:
     return "\n".join(lines)
 
 
+def _help_of(found: click.Command, root: click.Context, name: str) -> str:
+    context = click.Context(found, info_name=name, parent=root)
+    return found.get_help(context)
+
+
 TOPICS = {
-    "exit-codes": _exit_codes,
-    "environment": lambda: _ENVIRONMENT,
-    "formatting": lambda: _FORMATTING,
+    "exit-codes": _exit_codes(),
+    "environment": _ENVIRONMENT,
+    "formatting": _FORMATTING,
 }
 
 
@@ -60,11 +65,13 @@ def command(context: click.Context, topic: str | None) -> None:
     if topic is None:
         data(front_page().rstrip())
     elif topic in TOPICS:
-        data(TOPICS[topic]())
+        data(TOPICS[topic])
     elif topic in SUMMARIES:
         root = context.find_root()
-        found = root.command.get_command(root, topic) if isinstance(root.command, click.Group) else None
+        found = (
+            root.command.get_command(root, topic) if isinstance(root.command, click.Group) else None
+        )
         if found is not None:
-            data(found.get_help(click.Context(found, info_name=topic, parent=root)))
+            data(_help_of(found, root, topic))
     else:
         raise click.UsageError(f"no topic {topic!r}; there are {', '.join(TOPICS)}")

@@ -50,8 +50,8 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any
     """Store an option that was given; one left out must not undo one given earlier."""
     given = value is not None and value is not False
     invocation = context.find_root().obj
-    if given and parameter.name is not None and isinstance(invocation, Invocation):
-        setattr(invocation, parameter.name, value)
+    if given and isinstance(invocation, Invocation):
+        setattr(invocation, str(parameter.name), value)
     return value
 
 

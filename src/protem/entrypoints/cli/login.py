@@ -23,7 +23,7 @@ _LONGEST_TOKEN = 4_096
 @click.option("--token-stdin", is_flag=True, help="Read the one-time token from standard input.")
 @common_options
 def command(*, token_stdin: bool) -> None:
-    """Sign in with a one-time token from an administrator.
+    r"""Sign in with a one-time token from an administrator.
 
     \b
     protem login --server https://protem.example.com

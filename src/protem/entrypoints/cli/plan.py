@@ -46,7 +46,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     role: str | None,
     argv: tuple[str, ...],
 ) -> int:
-    """Show what a command needs, exactly, and what policy would say.
+    r"""Show what a command needs, exactly, and what policy would say.
 
     \b
     protem plan --on orders-db -- psql -c "select id from shop.orders"
@@ -159,4 +159,3 @@ def _wire_form(plan: Plan) -> dict[str, Any]:
         "statements": list(plan.statements),
         "digest": plan.scope.digest,
     }
-

@@ -35,7 +35,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     keep: bool,
     arguments: tuple[str, ...],
 ) -> int:
-    """Open psql at TARGET under a profile; with psql arguments, run just what they say.
+    r"""Open psql at TARGET under a profile; with psql arguments, run just what they say.
 
     \b
     protem psql orders-db --profile read-only --why INC-421

@@ -18,13 +18,44 @@ from protem.domain.commands import STANDARD_INPUT
 from protem.entrypoints.cli.failures import CommandFailedError
 
 _SHORT = "aAbc:d:eEf:F:h:HlL:no:p:P:qR:sStT:U:v:VwWxXz01?"
-_LONG = (
-    "no-align command= csv dbname= echo-queries echo-errors echo-hidden echo-all file= "
-    "field-separator= field-separator-zero help host= html list log-file= no-password "
-    "no-psqlrc no-readline output= password port= pset= quiet record-separator= "
-    "record-separator-zero set= single-line single-step single-transaction table-attr= "
-    "tuples-only username= variable= version expanded"
-).split()
+_LONG = [
+    "no-align",
+    "command=",
+    "csv",
+    "dbname=",
+    "echo-queries",
+    "echo-errors",
+    "echo-hidden",
+    "echo-all",
+    "file=",
+    "field-separator=",
+    "field-separator-zero",
+    "help",
+    "host=",
+    "html",
+    "list",
+    "log-file=",
+    "no-password",
+    "no-psqlrc",
+    "no-readline",
+    "output=",
+    "password",
+    "port=",
+    "pset=",
+    "quiet",
+    "record-separator=",
+    "record-separator-zero",
+    "set=",
+    "single-line",
+    "single-step",
+    "single-transaction",
+    "table-attr=",
+    "tuples-only",
+    "username=",
+    "variable=",
+    "version",
+    "expanded",
+]
 _COMMAND = ("-c", "--command")
 _FILE = ("-f", "--file")
 

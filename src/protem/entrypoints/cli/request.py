@@ -104,6 +104,9 @@ def _fetched(client: ApiClient, grant_id: str) -> dict[str, Any]:
     found = client.get(path_of("requests", GrantId(grant_id)))
     if not isinstance(found, dict) or not isinstance(found.get("request"), dict):
         raise CommandFailedError("the server's answer is not a request; are versions compatible?")
+    proposed = found.get("proposed")
+    if isinstance(proposed, dict) and isinstance(proposed.get("request"), dict):
+        return {**found, **proposed}  # an extension: what is under review is the longer revision
     return found
 
 
@@ -111,7 +114,9 @@ def _checked_digest(request: dict[str, Any]) -> str:
     """Return the digest of what is shown, computed here: a yes binds to what the reviewer saw."""
     computed = canonical_json.digest(request["request"])
     if computed != request.get("digest"):
-        raise CommandFailedError("the request's content does not match its digest; do not review it")
+        raise CommandFailedError(
+            "the request's content does not match its digest; do not review it"
+        )
     return computed
 
 

@@ -6,13 +6,12 @@ Not here: fetching. Nothing that a decision rests on is shortened.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from protem.domain.durations import format_duration
-from datetime import timedelta
-import shlex
-
 from protem.entrypoints.cli.scope_view import (
     ENFORCEMENT,
     capability_lines,
@@ -63,7 +62,8 @@ def request_page(grant: Mapping[str, Any]) -> str:
     command: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     head = f"Request {printable(grant.get('id', '?'))}: {state_text(grant)}"
     lines = [styled(head, "bold"), *_facts(grant, request), ""]
-    argv = command.get("argv") if isinstance(command.get("argv"), list) else []
+    found = command.get("argv")
+    argv = found if isinstance(found, list) else []
     lines += _block("Runs", _indented(shlex.join(map(str, argv))))
     inputs = command.get("inputs")
     for name, content in (inputs if isinstance(inputs, Mapping) else {}).items():
@@ -139,11 +139,7 @@ def _numbered(statements: Any) -> list[str]:
     given = statements if isinstance(statements, list | tuple) else []
     if len(given) == 1:
         return _indented(str(given[0]))
-    return [
-        line
-        for number, text in enumerate(given, 1)
-        for line in _indented(f"{number}. {text}")
-    ]
+    return [line for number, text in enumerate(given, 1) for line in _indented(f"{number}. {text}")]
 
 
 def _indented(text: str) -> list[str]:

@@ -42,7 +42,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     grant_id: str | None,
     argv: tuple[str, ...],
 ) -> int:
-    """Ask for what a command needs, wait for approval, run it, give the grant back.
+    r"""Ask for what a command needs, wait for approval, run it, give the grant back.
 
     \b
     protem run --on orders-db --for 15m --why INC-421 -- psql -c "select ..."

@@ -28,14 +28,15 @@ from protem.entrypoints.cli.untrusted_text import printable
 @click.option("--every", type=Length(), metavar="TIME", help="Go on for ever at this period.")
 @common_options
 def command(*, target: str, dry_run: bool, every: int | None) -> int:
-    """End every Protem privilege at a target that is past its own deadline, and its sessions.
+    r"""End every Protem privilege at a target that is past its own deadline, and its sessions.
 
     \b
     protem sweep --target postgresql://protem_admin@localhost/shop
     protem sweep --target postgresql://protem_admin@localhost/shop --every 30s
 
     The deadline is read from the target itself: run it from cron or a timer beside the target, and
-    access ends with the control plane dead. The password comes from PGPASSWORD or the password file.
+    access ends with the control plane dead. The password comes from PGPASSWORD, the password
+    file, or a prompt.
     """
     address = checked_address(target)
     while True:

@@ -52,7 +52,9 @@ def check(*, name: str) -> int:
             data(f"{printable(found.get('severity'))}: {printable(found.get('message'))}")
         if not findings:
             data("no findings")
-    return ExitCode.ERROR if any(one.get("severity") == "error" for one in findings) else ExitCode.OK
+    return (
+        ExitCode.ERROR if any(one.get("severity") == "error" for one in findings) else ExitCode.OK
+    )
 
 
 def target_table(targets: Sequence[Mapping[str, Any]]) -> str:

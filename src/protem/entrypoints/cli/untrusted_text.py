@@ -1,9 +1,9 @@
-"""Text from servers, databases and other people, made safe to show on a terminal.
+r"""Text from servers, databases and other people, made safe to show on a terminal.
 
 Here: one escape for everything that this program did not write itself. Not here: HTML or SQL.
 
 Invariants: no output holds a control character, a bidirectional override, an invisible or an
-unassigned code point; what is escaped stays visible as ``\\x1b`` or ``\\u202e``, so that a reader
+unassigned code point; what is escaped stays visible as ``\x1b`` or ``\u202e``, so that a reader
 sees that something was there (CVE-2021-42574 and the terminal escapes of every decade).
 """
 
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import unicodedata
 
+_ONE_BYTE = 0xFF
+_TWO_BYTES = 0xFFFF
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(text: object) -> str:
-    """Return ``text`` on one line, with everything that could move a cursor or hide made visible."""
+    """Return ``text`` on one line; what could move a cursor or hide is made visible."""
     given = str(text)
     if given.isascii() and given.isprintable():
         return given
@@ -31,6 +33,6 @@ def _visible(character: str) -> str:
     if unicodedata.category(character) not in _HIDDEN:
         return character
     point = ord(character)
-    if point <= 0xFF:
+    if point <= _ONE_BYTE:
         return f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
+    return f"\\u{point:04x}" if point <= _TWO_BYTES else f"\\U{point:08x}"
