@@ -1,0 +1,120 @@
+"""A few long-lived administrative connections that survive server restarts.
+
+Here: lending, checking and replacing them, and the session settings that every statement relies
+on. Not here: any statement about roles.
+
+Invariants:
+- A lent connection is idle, outside a transaction, in autocommit, with an empty search path: names
+  in our statements are qualified, and the server quotes what it prints.
+- A connection that comes back in any other state is closed, never reused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+from psycopg.pq import TransactionStatus
+
+from protem.connectors.postgresql.failures import unreachable
+from protem.domain.errors import InvalidError
+from protem.domain.secret import Secret
+
+Connection = psycopg.AsyncConnection[Any]
+
+_CONNECT_TIMEOUT_SECONDS = 5
+_SESSION = b"""
+SET search_path = '';
+SET client_min_messages = error;
+SET timezone = 'UTC';
+SET lock_timeout = '5s';
+SET statement_timeout = '15s';
+SET idle_in_transaction_session_timeout = '30s';
+SET standard_conforming_strings = on;
+"""
+
+
+class Connections:
+    """Lends up to ``size`` connections at a time; opens them on demand."""
+
+    def __init__(self, administrator: Secret, size: int) -> None:
+        """Check the connection string; connects to nothing yet.
+
+        Raises:
+            InvalidError: when it cannot be parsed; the string is not repeated.
+        """
+        try:
+            self._parameters: Mapping[str, Any] = conninfo.conninfo_to_dict(administrator.reveal())
+        except psycopg.Error:
+            raise InvalidError("the administrator's connection string is not valid") from None
+        self._idle: list[Connection] = []
+        self._slots = asyncio.Semaphore(size)
+        self._closed = False
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Connection]:
+        """Lend one connection.
+
+        Raises:
+            RetryLaterError: when the server cannot be reached.
+            RefusedError: when it refuses the administrator.
+        """
+        async with self._slots:
+            connection = self._take_idle() or await self.open()
+            try:
+                yield connection
+            finally:
+                if self._closed or not _is_clean(connection):
+                    await connection.close()
+                else:
+                    self._idle.append(connection)
+
+    async def open(self, database: str | None = None) -> Connection:
+        """Open a connection of the caller's own, perhaps to another database of the cluster."""
+        parameters = {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, **self._parameters}
+        if database is not None:
+            parameters["dbname"] = database
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                **parameters,
+                autocommit=True,
+                prepare_threshold=None,
+                client_encoding="utf8",
+                application_name="protem",
+            )
+            await connection.execute(_SESSION)
+        except psycopg.Error as error:
+            raise unreachable(error) from error
+        return connection
+
+    async def close(self) -> None:
+        """Close what is idle now, and the rest when it comes back."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().close()
+
+    def _take_idle(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_clean(connection) and not _has_news(connection):
+                return connection
+            # The server went away while the connection was idle: nothing to say goodbye to.
+            connection.pgconn.finish()
+        return None
+
+
+def _is_clean(connection: Connection) -> bool:
+    status = connection.info.transaction_status
+    return not connection.closed and status is TransactionStatus.IDLE
+
+
+def _has_news(connection: Connection) -> bool:
+    """An idle server says nothing but goodbye."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,183 @@
+"""Privileges in one PostgreSQL database: the connector port over an administrator's connections.
+
+Here: the port's methods, retries and the login facts for clients. Not here: the statements; see
+``provisioning``, ``ending``, ``observing``.
+
+Invariants: every method can be called again after any interruption and then finishes the work; the
+target's clock is the only one that is read for deadlines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import psycopg
+from psycopg import errors
+
+from protem.connectors.postgresql import ending, observing, provisioning
+from protem.connectors.postgresql.connections import Connection, Connections
+from protem.connectors.postgresql.failures import is_collision, is_lost, translate
+from protem.connectors.postgresql.marks import GrantMark, ScopeMark
+from protem.connectors.postgresql.order_check import check_order, check_public_half
+from protem.connectors.postgresql.provisioning import SessionLimits, WantedGrant
+from protem.connectors.postgresql.scope_grants import check_scope
+from protem.domain.errors import IndeterminateError, RetryLaterError
+from protem.domain.identifiers import GrantId, TargetName
+from protem.domain.observations import Capabilities, Observation, StandingPrivilege
+from protem.domain.orders import PublicHalf, Receipt, SignedOrder
+from protem.domain.secret import Secret
+
+T = TypeVar("T")
+
+_TRIES = 4
+_TRUST_SCOPE_ROLE_SECONDS = 30.0
+"""How long a scope role that was read back whole is used without reading it again."""
+_MOST_REMEMBERED = 10_000
+_CAPABILITIES = Capabilities(
+    refuses_new_use_at_expiry=True,
+    ends_live_use_at_expiry=False,
+    scope_is_enforced=True,
+    notes=(
+        "VALID UNTIL is checked at password logins only: pg_hba lines with trust, peer or cert, "
+        "and PgBouncer before 1.24.1, let an expired role in until it is removed.",
+        "A live session outlives the deadline until the reconciler or `protem sweep` cuts it.",
+        "What PUBLIC may do in any database of the cluster, a grant may do too.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresqlSettings:
+    """How one target is administered.
+
+    Attributes:
+        target: its name in the catalogue; orders for another are refused.
+        administrator: the administrator role's connection string; names the database.
+        login: facts for the client's tool: ``host``, ``port``, ``dbname``, ``sslmode``,
+            ``sslrootcert``; ``user`` is added.
+        min_scram_iterations: what a client's verifier must have at least.
+        order_key: raw Ed25519 public key of the control plane; None leaves orders unchecked.
+        pool_size: administrative connections at a time.
+    """
+
+    target: TargetName
+    administrator: Secret
+    login: Mapping[str, str] = field(default_factory=dict)
+    min_scram_iterations: int = 1
+    limits: SessionLimits = SessionLimits()  # immutable
+    order_key: bytes | None = None
+    pool_size: int = 4
+
+
+class PostgresqlConnector:
+    """Implements ``ports.connector.Connector`` and its optional powers for one database."""
+
+    def __init__(self, settings: PostgresqlSettings) -> None:
+        """Connects on first use.
+
+        Raises:
+            InvalidError: when the connection string cannot be parsed.
+        """
+        self._settings = settings
+        self._connections = Connections(settings.administrator, settings.pool_size)
+        self._whole_until: dict[str, float] = {}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What PostgreSQL enforces by itself."""
+        return _CAPABILITIES
+
+    async def provision(self, order: SignedOrder, public_half: PublicHalf) -> Receipt:
+        """Ensure the grant's role; one round trip when its scope was used lately."""
+        settings = self._settings
+        checked = check_order(order, settings.target, settings.order_key)
+        verifier = check_public_half(public_half, settings.min_scram_iterations)
+
+        async def work(connection: Connection) -> None:
+            database = connection.info.dbname
+            check_scope(checked.scope, database)
+            scope = ScopeMark(target=settings.target, database=database, scope=checked.scope)
+            mark = GrantMark(
+                grant_id=checked.grant_id,
+                target=settings.target,
+                database=database,
+                scope_digest=checked.scope.digest,
+                expires_at=checked.expires_at,
+            )
+            wanted = WantedGrant(mark=mark, scope=scope, verifier=verifier, limits=settings.limits)
+            await self._provision(connection, wanted)
+
+        await self._run(work, changes=True)
+        name = checked.grant_id.name_at_target
+        return Receipt(name_at_target=name, login={**settings.login, "user": name})
+
+    async def end(self, grant_id: GrantId) -> None:
+        """Refuse logins, cut sessions, remove, read back."""
+        target = self._settings.target
+
+        async def work(connection: Connection) -> None:
+            row = await ending.refuse_logins(connection, grant_id.name_at_target)
+            if row is None:
+                await ending.tidy_scope_roles(connection, target)
+                return
+            await ending.cut_sessions(connection, row.oid)
+            await ending.remove_role(connection, row, self._connections.open)
+            await ending.confirm_gone(connection, row)
+            for scope_role in row.member_of:
+                await ending.tidy_scope_roles(connection, target, scope_role)
+
+        await self._run(work, changes=True)
+
+    async def observe(self) -> Observation:
+        """Return every marked role of this target, and sessions."""
+        return await self._run(
+            lambda connection: observing.observe(connection, self._settings.target)
+        )
+
+    async def standing_privileges(self) -> tuple[StandingPrivilege, ...]:
+        """Return unmarked login roles that can do something here."""
+        return await self._run(observing.standing_privileges)
+
+    async def cut_strays(self) -> int:
+        """End every session whose role does not exist any more; return how many were found."""
+        return await self._run(ending.cut_strays, changes=True)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._connections.close()
+
+    async def _provision(self, connection: Connection, wanted: WantedGrant) -> None:
+        role = wanted.scope.role
+        if self._whole_until.get(role, 0.0) > time.monotonic():
+            try:
+                await provisioning.provision_shortly(connection, wanted)
+            except (errors.UndefinedObject, errors.DuplicateObject):
+                self._whole_until.pop(role, None)
+            else:
+                return
+        await provisioning.provision_carefully(connection, wanted)
+        if len(self._whole_until) >= _MOST_REMEMBERED:
+            self._whole_until.clear()
+        self._whole_until[role] = time.monotonic() + _TRUST_SCOPE_ROLE_SECONDS
+
+    async def _run(self, work: Callable[[Connection], Awaitable[T]], *, changes: bool = False) -> T:
+        """Do idempotent ``work``, again on collisions and lost connections; translate errors."""
+        lost = False
+        for last in (*(False,) * (_TRIES - 1), True):
+            try:
+                async with self._connections.lend() as connection:
+                    try:
+                        return await work(connection)
+                    except psycopg.Error as error:
+                        lost_now = is_lost(error, connection)
+                        lost = lost or lost_now
+                        if last or not (lost_now or is_collision(error)):
+                            raise translate(error, lost=lost_now, changes=changes) from error
+            except RetryLaterError as error:
+                if lost and changes:
+                    raise IndeterminateError(error.message) from error
+                raise
+        raise AssertionError("the last try returns or raises")
