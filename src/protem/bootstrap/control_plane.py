@@ -9,24 +9,22 @@ folder.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from protem.audit.checkpoint import key_of
 from protem.audit.publisher import AuditPublisher
 from protem.bootstrap.background_loops import BackgroundLoops
+from protem.bootstrap.plane import ControlPlane
+from protem.bootstrap.published_log import PublishedLog
 from protem.bootstrap.settings import LimitSettings, Settings, declared_principal
 from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
-from protem.domain.errors import InvalidError
 from protem.identity.local import LocalIdentity
 from protem.policy.cedar_policy import CedarPolicy
-from protem.ports.audit_log import ServesProofs
-from protem.services.diagnose import DoctorFinding, Severity
 from protem.services.manage_accounts import declare_accounts
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.surroundings import Limits, Surroundings
@@ -35,69 +33,6 @@ from protem.storage.sqlite_store import SqliteStore
 from protem.system.announcer import LocalAnnouncer
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlPlane:
-    """A whole control plane, working while ``running`` is entered.
-
-    Attributes:
-        proofs: the published audit log.
-        private_files: what must belong to us alone; the doctor looks.
-    """
-
-    around: Surroundings
-    loops: BackgroundLoops
-    proofs: ServesProofs
-    private_files: tuple[Path, ...] = ()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Run the loops until the context ends."""
-        task = asyncio.create_task(self.loops.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def check_process(self) -> Iterable[DoctorFinding]:
-        """Return what only this process can tell: its key files and its loops."""
-        found = [
-            DoctorFinding(
-                severity=Severity.CRITICAL,
-                subject=name,
-                message=f"this part of the server fails: {why}",
-                next_step="read the server's log",
-            )
-            for name, why in self.loops.troubles.items()
-        ]
-        for path in self.private_files:
-            try:
-                load_key(path)
-            except InvalidError as error:
-                found.append(
-                    DoctorFinding(
-                        severity=Severity.CRITICAL,
-                        subject=str(path),
-                        message=error.message,
-                        next_step=error.next_step or "restore the key from your backup",
-                    )
-                )
-        behind = await self.around.store.read(lambda view: view.audit.size()) - self.loops.published
-        if behind > _FAR_BEHIND:
-            found.append(
-                DoctorFinding(
-                    severity=Severity.WARNING,
-                    subject="audit",
-                    message=f"{behind} entries are not under a signed checkpoint yet",
-                    next_step="look at the disk that holds the audit folder",
-                )
-            )
-        return found
-
-
-_FAR_BEHIND = 1_000
 
 
 @asynccontextmanager
@@ -117,9 +52,11 @@ async def open_control_plane(settings: Settings, folder: Path) -> AsyncIterator[
         opened.push_async_callback(store.close)
         opened.push_async_callback(catalogue.close)
         published = state.audit if settings.audit.folder is None else folder / settings.audit.folder
-        audit_log = await AuditPublisher.open(
-            store, published, load_key(state.audit_key), origin=settings.audit.origin
+        audit_key = load_key(state.audit_key)
+        audit_log = AuditPublisher(
+            store=store, signer=audit_key, folder=published, origin=settings.audit.origin
         )
+        opened.push_async_callback(audit_log.close)
         clock = SystemClock()
         reconciler = ReconcileGrants(lambda: around, owner=f"{socket.gethostname()}:{os.getpid()}")
         around = Surroundings(
@@ -145,7 +82,7 @@ async def open_control_plane(settings: Settings, folder: Path) -> AsyncIterator[
                 observe_every=settings.limits.observe_every,
                 statement_every=settings.limits.statement_every,
             ),
-            proofs=audit_log,
+            proofs=PublishedLog(published, key_of(audit_key, settings.audit.origin)),
             private_files=(state.audit_key, state.order_key),
         )
 

@@ -19,7 +19,7 @@ from protem.domain.errors import InvalidError
 from protem.domain.secret import Secret
 
 _INLINE = (
-    "a secret is never written here: name an environment variable, { env = \"NAME\" }, "
+    'a secret is never written here: name an environment variable, { env = "NAME" }, '
     'or a private file, { file = "PATH" }'
 )
 _MOST_BYTES = 65_536
@@ -69,9 +69,7 @@ def _read_private(where: str, path: Path) -> str:
     except OSError as error:
         raise InvalidError(f"{where}: {path} cannot be read: {error.strerror}") from error
     if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid not in (os.geteuid(), 0):
-        raise InvalidError(
-            f"{where}: {path} can be read by others", next_step=f"chmod 600 {path}"
-        )
+        raise InvalidError(f"{where}: {path} can be read by others", next_step=f"chmod 600 {path}")
     try:
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:

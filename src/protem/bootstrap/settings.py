@@ -39,7 +39,7 @@ _DOCUMENT = "docs/configuration.md describes every key"
 
 def _duration(text: object) -> timedelta:
     if not isinstance(text, str):
-        raise ValueError("a length of time is text such as \"8h\"")  # noqa: TRY004  # pydantic's way
+        raise ValueError('a length of time is text such as "8h"')  # noqa: TRY004  # pydantic's way
     try:
         return parse_duration(text)
     except InvalidError as error:

@@ -125,7 +125,7 @@ def _postgresql(name: TargetName, declared: TargetSettings, folder: Path) -> Tar
             login=login_facts(declared, folder),
             scram_iterations=declared.scram_iterations,
         ),
-        planner=lambda: PostgresqlPlanner(planner),
+        planner=lambda: PostgresqlPlanner(lambda: planner),
     )
 
 
