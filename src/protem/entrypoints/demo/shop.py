@@ -7,11 +7,10 @@ write ``protem.toml``. Not here: processes (stage) and the story.
 from __future__ import annotations
 
 import secrets
+import subprocess
 from importlib import resources
 from pathlib import Path
 
-from protem.bootstrap.postgresql_setup import set_up_postgresql
-from protem.domain.secret import Secret
 from protem.testing.postgresql_server import PostgresqlServer
 
 DATABASE = "shop"
@@ -63,3 +62,57 @@ privileges = [
   {{ kind = "table", path = ["shop", "products"], action = "SELECT" }},
 ]
 """
+_SET_UP = """\
+\\set ON_ERROR_STOP on
+CREATE DATABASE shop;
+\\connect shop
+\\i {shop}
+\\set administrator protem_admin
+\\set database shop
+\\set schemas {{shop}}
+\\i {administrator_sql}
+ALTER ROLE protem_admin PASSWORD '{administrator}';
+\\set planner protem_planner
+\\set password {planner}
+\\i {planner_sql}
+"""
+
+
+def create_shop(database: PostgresqlServer, folder: Path) -> None:
+    """Make and fill the database, and the two roles that Protem works with.
+
+    Their passwords are left in private files ``administrator`` and ``planner`` of ``folder``.
+
+    Raises:
+        RuntimeError: when psql reports an error.
+    """
+    passwords = {name: secrets.token_hex(24) for name in ("administrator", "planner")}
+    for name, password in passwords.items():
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(password)
+    script = _SET_UP.format(
+        shop=resources.files("protem.entrypoints.demo") / "shop.sql",
+        administrator_sql=resources.files("protem.connectors.postgresql") / "set_up.sql",
+        planner_sql=resources.files("protem.planners") / "postgresql_setup.sql",
+        **passwords,
+    )
+    done = subprocess.run(  # noqa: S603  # the psql that came with the server
+        [str(database.binaries / "psql"), "-q", "-X", "-d", database.dsn()],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"the shop could not be set up: {done.stderr.strip()}")
+
+
+def write_settings(folder: Path, database: PostgresqlServer, port: int) -> Path:
+    """Write ``protem.toml`` and the policy folder; return the settings file."""
+    policy = folder / "policy"
+    policy.mkdir()
+    rules = resources.files("protem.entrypoints.demo") / "policy" / "shop.cedar"
+    (policy / "shop.cedar").write_text(rules.read_text())
+    path = folder / "protem.toml"
+    path.write_text(SETTINGS.format(folder=folder, port=port, database_port=database.port))
+    return path

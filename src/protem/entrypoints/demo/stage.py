@@ -54,7 +54,6 @@ class Stage:
     database: PostgresqlServer
     server_url: str
     people: Mapping[str, Person]
-    administrator_dsn: str
 
     @property
     def audit_folder(self) -> Path:
@@ -74,21 +73,18 @@ def built() -> Iterator[Stage]:
     database: PostgresqlServer | None = None
     try:
         database = postgresql_server.start(folder=folder / "postgresql")
-        administrator_dsn = create_shop(database, folder)
-        port = _free_port()
+        create_shop(database, folder)
+        port = free_port()
         settings = write_settings(folder, database, port)
         _initialise(folder, settings)
         url = f"http://127.0.0.1:{port}"
         processes.append(_start_server(folder, settings, url))
-        hired = {
-            name: _hire(folder, settings, url, name, group, database) for name, group in people
-        }
+        hired = {name: _hire(folder, settings, url, name, database) for name in PEOPLE}
         yield Stage(
             folder=folder,
             database=database,
             server_url=url,
             people=hired,
-            administrator_dsn=administrator_dsn,
         )
     finally:
         for process in processes:
@@ -189,7 +185,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
