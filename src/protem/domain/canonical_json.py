@@ -48,19 +48,20 @@ def digest_of_bytes(data: bytes) -> str:
 
 
 def _check(value: object) -> None:
-    match value:
-        case None | bool() | str():
-            return
-        case int():
-            if abs(value) > MAX_SAFE_INTEGER:
-                raise InvalidError("integer beyond 2^53-1 in canonical JSON")
-        case Mapping():
-            for key, item in value.items():
-                if not isinstance(key, str) or not key.isascii():
-                    raise InvalidError(f"object key {key!r} is not an ASCII string")
-                _check(item)
-        case list() | tuple():
-            for item in value:
-                _check(item)
-        case _:
-            raise InvalidError(f"{type(value).__name__} is not one of {_ALLOWED}")
+    # Exact types first: this runs for every request and every audit entry.
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return
+    if isinstance(value, int):
+        if abs(value) > MAX_SAFE_INTEGER:
+            raise InvalidError("integer beyond 2^53-1 in canonical JSON")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise InvalidError(f"object key {ascii(key)[:80]} is not an ASCII string")
+            _check(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check(item)
+    elif not isinstance(value, str):
+        raise InvalidError(f"{kind.__name__} is not one of {_ALLOWED}")

@@ -7,6 +7,7 @@ the client sent its public half along. Not here: editing (revise_request) and re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from protem.domain import audit_events, grants
 from protem.domain.decisions import Decision, Outcome, PolicyAction, refuse_if_denied
@@ -53,41 +54,7 @@ async def request_access(
     revision = await draft_revision(around, principal, ask, grant_id=grant_id, number=1)
 
     def work(transaction: Transaction) -> AccessRequested:
-        requester = around.identity.lookup(transaction, principal.id)
-        target = around.catalogue.target(ask.target)
-        question = about_request(
-            PolicyAction.REQUEST, revision, principal=requester, target=target, at=now
-        )
-        decision = around.policy.decide(question)
-        grant = Grant(
-            id=grant_id,
-            version=1,
-            state=GrantState.PENDING,
-            revision=1,
-            principal=principal.id,
-            target=ask.target,
-            duration=ask.duration,
-            requested_at=now,
-            lapses_at=now + around.limits.request_lapses_after,
-            due_at=now + around.limits.request_lapses_after,
-        )
-        transaction.grants.add(grant)
-        transaction.requests.add(revision)
-        transaction.audit.append(audit_events.requested(grant, revision, decision, now))
-        match decision.outcome:
-            case Outcome.DENIED:
-                grant = grants.deny(grant, at=now)
-                transaction.grants.save(grant)
-                transaction.audit.append(audit_events.closed_unused(grant, now, "policy"))
-            case Outcome.ALLOWED:
-                grant = grants.approve(grant, lapses_at=now + around.limits.approval_lapses_after)
-                transaction.grants.save(grant)
-                if public_half is not None:
-                    standing = Standing(revision=revision, decision=decision, at=now)
-                    grant = activate_in(around, transaction, grant, public_half, standing)
-            case Outcome.NEEDS_APPROVAL:
-                pass
-        return AccessRequested(grant=grant, revision=revision, decision=decision)
+        return _record(around, transaction, revision, public_half, now)
 
     asked = await around.store.write(work)
     around.announcer.announce(asked.grant.id)
@@ -95,3 +62,50 @@ async def request_access(
         around.work_queue.hand_over(asked.grant)
     refuse_if_denied(asked.decision)
     return asked
+
+
+def _record(
+    around: Surroundings,
+    transaction: Transaction,
+    revision: RequestRevision,
+    public_half: PublicHalf | None,
+    now: datetime,
+) -> AccessRequested:
+    """Decide with the requester of now, and write request, grant and entries together."""
+    requester = around.identity.lookup(transaction, revision.principal)
+    target = around.catalogue.target(revision.target)
+    question = about_request(
+        PolicyAction.REQUEST, revision, principal=requester, target=target, at=now
+    )
+    decision = around.policy.decide(question)
+    grant = _new_grant(around, revision, now)
+    transaction.grants.add(grant)
+    transaction.requests.add(revision)
+    transaction.audit.append(audit_events.requested(grant, revision, decision, now))
+    if decision.outcome is Outcome.DENIED:
+        grant = grants.deny(grant, at=now)
+        transaction.grants.save(grant)
+        transaction.audit.append(audit_events.closed_unused(grant, now, "policy"))
+    elif decision.outcome is Outcome.ALLOWED:
+        grant = grants.approve(grant, lapses_at=now + around.limits.approval_lapses_after)
+        transaction.grants.save(grant)
+        if public_half is not None:
+            standing = Standing(revision=revision, decision=decision, at=now)
+            grant = activate_in(around, transaction, grant, public_half, standing)
+    return AccessRequested(grant=grant, revision=revision, decision=decision)
+
+
+def _new_grant(around: Surroundings, revision: RequestRevision, now: datetime) -> Grant:
+    lapses_at = now + around.limits.request_lapses_after
+    return Grant(
+        id=revision.grant_id,
+        version=1,
+        state=GrantState.PENDING,
+        revision=revision.number,
+        principal=revision.principal,
+        target=revision.target,
+        duration=revision.duration,
+        requested_at=now,
+        lapses_at=lapses_at,
+        due_at=lapses_at,
+    )
