@@ -19,6 +19,7 @@ _ALLOWED = "null, booleans, integers, strings, lists and string-keyed objects"
 
 JsonValue = None | bool | int | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
+_SCALARS = frozenset({str, bool, type(None)})
 MAX_SAFE_INTEGER = 2**53 - 1
 """RFC 8785 numbers are IEEE doubles: beyond this, other people's tools would round."""
 
@@ -49,13 +50,9 @@ def digest_of_bytes(data: bytes) -> str:
 
 def _check(value: object) -> None:
     # Exact types first: this runs for every request and every audit entry.
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if type(value) in _SCALARS:
         return
-    if isinstance(value, int):
-        if abs(value) > MAX_SAFE_INTEGER:
-            raise InvalidError("integer beyond 2^53-1 in canonical JSON")
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str) or not key.isascii():
                 raise InvalidError(f"object key {ascii(key)[:80]} is not an ASCII string")
@@ -63,5 +60,8 @@ def _check(value: object) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             _check(item)
+    elif isinstance(value, int):
+        if abs(value) > MAX_SAFE_INTEGER:
+            raise InvalidError("integer beyond 2^53-1 in canonical JSON")
     elif not isinstance(value, str):
-        raise InvalidError(f"{kind.__name__} is not one of {_ALLOWED}")
+        raise InvalidError(f"{type(value).__name__} is not one of {_ALLOWED}")
