@@ -222,17 +222,14 @@ async def postgresql_case(server: PostgresqlServer, database: str = "shop_db"):
             yield case
         finally:
             await case.close()
-            roles = await case.as_superuser(
-                "SELECT rolname FROM pg_roles WHERE rolname ~ '^protem_(0|scope_)'"
-            )
-            for (role,) in roles:
-                name = sql.Identifier(role)
-                await case.as_superuser(
-                    sql.SQL("DROP OWNED BY {}").format(name), sql.SQL("DROP ROLE {}").format(name)
-                )
             await everywhere.execute(
                 sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database))
             )
+            left = await everywhere.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname ~ '^protem_(0|scope_)'"
+            )
+            for (role,) in await left.fetchall():
+                await everywhere.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 Case = Callable[..., AbstractAsyncContextManager]

@@ -12,6 +12,8 @@ belong to a client that dawdles over its password and has not been checked; afte
 Invariants:
 - ``pg_locks`` is read before ``pg_stat_activity``, in an earlier statement: what leaves the first
   list is in the second.
+- From version 18 on, a login that is under way is listed too, but without role and database.
+- ``backend_type`` is hidden from an administrator that may not read others' statistics: not used.
 - Sessions are ended by the plain ``pg_terminate_backend``; its waiting form polls every 100 ms.
 - A role that is dropped has no session; one that is found all the same is cut by its number.
 """
@@ -45,9 +47,9 @@ FROM pg_locks WHERE pid IS NOT NULL GROUP BY virtualtransaction, pid
 HAVING bool_or(locktype = 'virtualxid')
 """)
 _CUT = sql.SQL("""
-SELECT pid, usesysid = {role} AND backend_type = 'client backend',
+SELECT pid, usesysid IS NOT DISTINCT FROM {role},
        CASE WHEN usesysid = {role} THEN pg_terminate_backend(pid) END
-FROM pg_stat_activity WHERE usesysid IS NOT NULL OR backend_type <> 'client backend'
+FROM pg_stat_activity WHERE usesysid IS NOT NULL OR datid IS NOT NULL
 """)
 _SCOPE_USERS = sql.SQL("""
 SELECT r.rolname, d.description FROM pg_roles r

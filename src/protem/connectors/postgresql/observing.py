@@ -32,12 +32,12 @@ from protem.domain.scopes import Scope
 _STANDING = sql.SQL(r"""
 SELECT r.rolname, r.rolsuper,
        ARRAY(SELECT p.rolname::text FROM pg_auth_members m JOIN pg_roles p ON p.oid = m.roleid
-             WHERE m.member = r.oid AND p.rolname NOT LIKE 'protem\_%' ORDER BY 1),
+             WHERE m.member = r.oid AND p.rolname !~ '^protem_([0-7]|scope_)' ORDER BY 1),
        (SELECT count(*) FROM pg_shdepend s
         WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.deptype IN ('a', 'o')
           AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
 FROM pg_roles r
-WHERE r.rolcanlogin AND r.rolname NOT LIKE 'protem\_%' AND r.rolname <> current_user
+WHERE r.rolcanlogin AND r.rolname !~ '^protem_[0-7]' AND r.rolname <> current_user
 ORDER BY r.rolname
 """)
 
@@ -64,7 +64,7 @@ async def observe(connection: Connection, target: str) -> Observation:
         scope_roles={row.name: row for row in rows if row.name.startswith(SCOPE_MARK)},
         held=held,
     )
-    privileges = _privileges([row for row in rows if row.name not in seen.scope_roles], seen)
+    privileges = _privileges([row for row in rows if grant_id_of(row.name) is not None], seen)
     names = {privilege.name for privilege in privileges}
     return Observation(
         at=seen.at,

@@ -86,7 +86,7 @@ WHERE n.nspname = {schema} AND p.proname = {name}
 _SESSIONS = sql.SQL("""
 SELECT a.pid, a.usesysid::bigint, a.backend_start, coalesce(a.client_addr::text, '')
 FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
-WHERE a.backend_type = 'client backend' AND a.usesysid IS NOT NULL
+WHERE a.usesysid IS NOT NULL
   AND (r.oid IS NULL OR r.rolname LIKE {pattern})
 """)
 
