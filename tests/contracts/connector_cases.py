@@ -1,6 +1,5 @@
 """One case for each connector, and one for the fake: how to stand up what is tested."""
 
-import base64
 import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

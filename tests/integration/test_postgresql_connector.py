@@ -6,8 +6,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.contracts.connector_cases import CLIENT_PASSWORD, postgresql_case
 
 from protem.connectors.postgresql import PostgresqlConnector
+from protem.connectors.postgresql.scope_grants import check_scope
 from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.identifiers import TargetName
 from protem.domain.orders import SignedOrder
@@ -15,7 +17,6 @@ from protem.domain.scopes import Privilege, Scope
 from protem.services.sweep_target import sweep_target
 from protem.testing import postgresql_server
 from protem.testing.connector_contract import an_order, find, only
-from tests.contracts.connector_cases import CLIENT_PASSWORD, postgresql_case
 
 VERSIONS = [v for v in sorted(postgresql_server.find_binaries()) if v in (15, 18)]
 pytestmark = [
@@ -99,11 +100,10 @@ async def test_an_expired_grant_cannot_log_in_and_is_swept(case):
     assert not await case.is_open(session)
 
 
-async def test_a_login_between_check_and_listing_is_cut(case, server):
+async def test_a_login_between_check_and_listing_is_cut(case):
     """A login held up right after its check is waited for and cut (the reconnect race)."""
     order, receipt = await granted(case)
-    slow = f"ALTER SYSTEM SET post_auth_delay = {1}"
-    await case.as_superuser(slow, "SELECT pg_reload_conf()")
+    await case.as_superuser("ALTER SYSTEM SET post_auth_delay = 1", "SELECT pg_reload_conf()")
     await asyncio.sleep(0.2)
     try:
         login = asyncio.create_task(case.client(receipt))
@@ -186,8 +186,6 @@ async def test_what_the_administrator_may_not_grant_is_refused(case):
 @pytest.mark.parametrize("name", ["n" * 64, "a\0b", "", "\ud800"])
 def test_names_that_the_server_would_change_are_refused(name):
     """A name over 63 bytes could silently mean another table."""
-    from protem.connectors.postgresql.scope_grants import check_scope
-
     scope = Scope([Privilege(kind="table", path=("shop", name), action="SELECT")])
     with pytest.raises(RefusedError):
         check_scope(scope, "db")
@@ -290,9 +288,9 @@ async def test_unsettled_scope_roles_are_tidied(case):
 async def test_standing_privileges_are_reported(case):
     """A superuser is listed with its reason; our own roles are not."""
     await granted(case)
-    found = {standing.name: standing.message for standing in await (
-        case.connector.standing_privileges()
-    )}
+    found = {
+        standing.name: standing.message for standing in await case.connector.standing_privileges()
+    }
     assert "superuser" in found["postgres"]
     assert not any(name.startswith("protem_0") for name in found)
 

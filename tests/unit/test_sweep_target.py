@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.contracts.connector_cases import InMemoryCase
 
 from protem.domain.errors import RefusedError
 from protem.services.sweep_target import sweep_target
 from protem.testing.connector_contract import an_order
-from tests.contracts.connector_cases import InMemoryCase
 
 
 @pytest.fixture
@@ -80,9 +80,7 @@ async def test_a_privilege_that_cannot_be_told_is_left_to_a_person(swept):
 
     async def observe():
         observed = await original()
-        lost = tuple(
-            replace(seen, expires_at=None, grant_id=None) for seen in observed.privileges
-        )
+        lost = tuple(replace(seen, expires_at=None, grant_id=None) for seen in observed.privileges)
         return replace(observed, privileges=lost)
 
     case.connector.observe = observe
@@ -92,7 +90,7 @@ async def test_a_privilege_that_cannot_be_told_is_left_to_a_person(swept):
 
 async def test_strays_are_cut_and_counted(swept):
     """A session whose account vanished is cut."""
-    case, short, _ = swept
+    case, _, _ = swept
     case.connector.lose_account(next(iter(case.connector.target.sessions.values())))
     report = await sweep_target(case.connector)
     assert (report.strays, report.ended) == (1, ())

@@ -41,8 +41,10 @@ _CAPABILITIES = Capabilities(
     ends_live_use_at_expiry=False,
     scope_is_enforced=True,
     notes=(
-        "VALID UNTIL is checked at password logins only: pg_hba lines with trust, peer or cert, "
-        "and PgBouncer before 1.24.1, let an expired role in until it is removed.",
+        (
+            "VALID UNTIL is checked at password logins only: pg_hba lines with trust, peer or cert,"
+            " and PgBouncer before 1.24.1, let an expired role in until it is removed."
+        ),
         "A live session outlives the deadline until the reconciler or `protem sweep` cuts it.",
         "What PUBLIC may do in any database of the cluster, a grant may do too.",
     ),
@@ -67,7 +69,7 @@ class PostgresqlSettings:
     administrator: Secret
     login: Mapping[str, str] = field(default_factory=dict)
     min_scram_iterations: int = 1
-    limits: SessionLimits = SessionLimits()  # immutable
+    limits: SessionLimits = field(default_factory=SessionLimits)
     order_key: bytes | None = None
     pool_size: int = 4
 

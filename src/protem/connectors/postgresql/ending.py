@@ -92,7 +92,7 @@ async def cut_sessions(connection: Connection, role: int) -> None:
     at_first = frozenset(look.starting)
     while True:
         waited = time.monotonic() - began
-        unsure = [vxid for vxid in at_first & look.starting.keys()]
+        unsure = list(at_first & look.starting.keys())
         if waited > _SETTLE:
             unsure = [vxid for vxid in unsure if look.starting[vxid]]
         if not look.sessions and not unsure:

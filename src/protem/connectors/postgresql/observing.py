@@ -34,7 +34,8 @@ SELECT r.rolname, r.rolsuper,
        ARRAY(SELECT p.rolname::text FROM pg_auth_members m JOIN pg_roles p ON p.oid = m.roleid
              WHERE m.member = r.oid AND p.rolname !~ '^protem_([0-7]|scope_)' ORDER BY 1),
        (SELECT count(*) FROM pg_shdepend s
-        WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.deptype IN ('a', 'o')
+        WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
+          AND s.deptype IN ('a', 'o')
           AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
 FROM pg_roles r
 WHERE r.rolcanlogin AND r.rolname !~ '^protem_[0-7]' AND r.rolname <> current_user
@@ -139,7 +140,7 @@ def _deviations(
     if row.is_powerful:
         found.append("it has an attribute such as SUPERUSER or CREATEROLE")
     expected = {scope_role.name for scope_role in scopes}
-    found += [f"it is a member of {ascii(name)}" for name in row.member_of if name not in expected]
+    found += [f"it is a member of {name!a}" for name in row.member_of if name not in expected]
     if len(scopes) != 1:
         found.append(f"it has {len(scopes)} scope roles instead of one")
     direct = seen.held[row.oid]
@@ -153,7 +154,7 @@ def _deviations(
 def _scope_deviations(scope_role: RoleRow, mark: GrantMark | None, held: Held) -> list[str]:
     scope_mark = ScopeMark.from_comment(scope_role.comment)
     found = [f"its scope holds {beyond}" for beyond in held.beyond]
-    found += [f"its scope role is a member of {ascii(name)}" for name in scope_role.member_of]
+    found += [f"its scope role is a member of {name!a}" for name in scope_role.member_of]
     if scope_mark is not None:
         expected = scope_mark.scope.privileges
         found += [f"it also holds {describe(p)}" for p in held.scope if p not in expected]
@@ -173,6 +174,6 @@ async def standing_privileges(connection: Connection) -> tuple[StandingPrivilege
         facts += [f"is a member of {', '.join(map(ascii, member_of))}"] if member_of else []
         facts += [f"owns or holds rights on {count} objects"] if count else []
         if facts:
-            message = f"{ascii(name)} can log in at any time and {' and '.join(facts)}"
+            message = f"{name!a} can log in at any time and {' and '.join(facts)}"
             found.append(StandingPrivilege(name=name, message=message))
     return tuple(found)

@@ -191,7 +191,7 @@ async def read_routines(
         query = _ROUTINES.format(schema=schema, name=name, arguments=arguments)
         row = await (await connection.execute(query)).fetchone()
         if row is None:
-            raise RefusedError(f"there is no function {ascii('.'.join(path[:2]))} of that kind")
+            raise RefusedError(f"there is no function {'.'.join(path[:2])!a} of that kind")
         found[path] = row[0]
     return found
 
