@@ -10,7 +10,6 @@ from psycopg import sql
 
 from protem.connectors.postgresql import (
     PostgresqlConnector,
-    PostgresqlSettings,
     setup_statements,
 )
 from protem.domain.errors import RefusedError, RetryLaterError
@@ -63,17 +62,15 @@ class PostgresqlCase:
         self.others: list[PostgresqlConnector] = []
         self.clients: dict[str, psycopg.AsyncConnection] = {}
 
-    def settings(self, target: TargetName = TARGET, **changes) -> PostgresqlSettings:
-        """Return settings with the non-superuser administrator."""
-        dsn = self.server.dsn(ADMIN, ADMIN_PASSWORD, self.database)
+    def connector_with(self, *, dsn: str = "", **options) -> PostgresqlConnector:
+        """Return a connector that works as the non-superuser administrator."""
+        dsn = dsn or self.server.dsn(ADMIN, ADMIN_PASSWORD, self.database)
         login = {"host": "127.0.0.1", "port": str(self.server.port), "dbname": self.database}
-        return PostgresqlSettings(
-            **{"target": target, "administrator": Secret(dsn), "login": login, **changes}
-        )
+        return PostgresqlConnector(Secret(dsn), **{"target": TARGET, "login": login, **options})
 
     def of_target(self, name: TargetName) -> PostgresqlConnector:
         """Return another connector."""
-        return PostgresqlConnector(self.settings(name))
+        return self.connector_with(target=name)
 
     def anew(self) -> PostgresqlConnector:
         """Return a connector with no memory."""
@@ -82,7 +79,7 @@ class PostgresqlCase:
     def unreachable(self) -> PostgresqlConnector:
         """Return a connector to a port where nobody listens."""
         dsn = f"postgresql://{ADMIN}:{ADMIN_PASSWORD}@127.0.0.1:1/{self.database}"
-        return PostgresqlConnector(self.settings(administrator=Secret(dsn)))
+        return self.connector_with(dsn=dsn)
 
     def public_half(self) -> PublicHalf:
         """Return a fresh verifier."""

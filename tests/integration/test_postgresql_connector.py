@@ -6,9 +6,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.contracts.connector_cases import CLIENT_PASSWORD, postgresql_case
+from tests.contracts.connector_cases import postgresql_case
 
-from protem.connectors.postgresql import PostgresqlConnector
 from protem.connectors.postgresql.scope_grants import check_scope
 from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.identifiers import TargetName
@@ -194,8 +193,7 @@ def test_names_that_the_server_would_change_are_refused(name):
 async def test_only_signed_orders_are_obeyed(case):
     """With a key configured, an order signed by another key is refused."""
     key, other = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    settings = case.settings(order_key=key.public_key().public_bytes_raw())
-    connector = PostgresqlConnector(settings)
+    connector = case.connector_with(order_key=key.public_key().public_bytes_raw())
     order = (await an_order(case)).order
     for signer in (other, key):
         signed = SignedOrder(
@@ -298,8 +296,7 @@ async def test_standing_privileges_are_reported(case):
 async def test_no_secret_in_what_is_raised(case):
     """A wrong administrator password is refused without being repeated."""
     dsn = case.server.dsn("protem_administrator", "wrong-Pa55word", case.database)
-    settings = case.settings(administrator=type(CLIENT_PASSWORD)(dsn))
-    connector = PostgresqlConnector(settings)
+    connector = case.connector_with(dsn=dsn)
     with pytest.raises((RefusedError, RetryLaterError)) as caught:
         await connector.observe()
     assert "wrong-Pa55word" not in repr(caught.value)

@@ -204,7 +204,9 @@ def _act_as(role: str, connection: Connection) -> sql.Composed:
     return sql.SQL("GRANT {} TO CURRENT_USER {}").format(sql.Identifier(role), sql.SQL(options))
 
 
-async def tidy_scope_roles(connection: Connection, target: str, only: str | None = None) -> None:
+async def tidy_scope_roles(
+    connection: Connection, target: str | None, only: str | None = None
+) -> None:
     """Remove scope roles of this target and database that no grant uses (or just ``only``).
 
     A scope role that cannot be removed, because somebody gave it something by hand, is left: nobody
@@ -214,7 +216,9 @@ async def tidy_scope_roles(connection: Connection, target: str, only: str | None
     unused = _SCOPE_USERS.format(pattern=sql.Literal(pattern))
     for name, comment in await (await connection.execute(unused)).fetchall():
         mark = ScopeMark.from_comment(comment)
-        if mark is None or (mark.target, mark.database) != (target, connection.info.dbname):
+        if mark is None or mark.database != connection.info.dbname:
+            continue
+        if target not in (None, mark.target):
             continue
         try:
             await _drop_scope_role(connection, name)

@@ -48,12 +48,17 @@ class _Seen:
     """All that was read in one look."""
 
     at: datetime
-    here: tuple[str, str]
+    target: str | None
+    database: str
     scope_roles: Mapping[str, RoleRow]
     held: Mapping[int, Held]
 
+    def is_here(self, target: str, database: str) -> bool:
+        """Say whether a mark is of what was looked at; no target means all of the database."""
+        return database == self.database and self.target in (None, target)
 
-async def observe(connection: Connection, target: str) -> Observation:
+
+async def observe(connection: Connection, target: str | None) -> Observation:
     """Return every marked role of this target and database, and every session of one or a stray."""
     rows = await read_back.read_roles(connection)
     sessions = await read_back.read_sessions(connection)
@@ -61,7 +66,8 @@ async def observe(connection: Connection, target: str) -> Observation:
     held = await read_back.read_held(connection, [row.oid for row in rows])
     seen = _Seen(
         at=await read_back.read_clock(connection),
-        here=(target, connection.info.dbname),
+        target=target,
+        database=connection.info.dbname,
         scope_roles={row.name: row for row in rows if row.name.startswith(SCOPE_MARK)},
         held=held,
     )
@@ -88,7 +94,7 @@ def _privileges(rows: Sequence[RoleRow], seen: _Seen) -> tuple[MarkedPrivilege, 
     for row in rows:
         mark = GrantMark.from_comment(row.comment)
         owner = _owner(row, mark, seen)
-        if owner is not None and owner != seen.here:
+        if owner is not None and not seen.is_here(*owner):
             continue
         is_past = row.valid_until is not None and row.valid_until <= seen.at
         is_ours = owner is not None or is_past
