@@ -1,6 +1,5 @@
 """One case for each connector, and one for the fake: how to stand up what is tested."""
 
-import base64
 import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,7 +10,6 @@ from psycopg import sql
 
 from protem.connectors.postgresql import (
     PostgresqlConnector,
-    PostgresqlSettings,
     setup_statements,
 )
 from protem.domain.errors import RefusedError, RetryLaterError
@@ -64,17 +62,15 @@ class PostgresqlCase:
         self.others: list[PostgresqlConnector] = []
         self.clients: dict[str, psycopg.AsyncConnection] = {}
 
-    def settings(self, target: TargetName = TARGET, **changes) -> PostgresqlSettings:
-        """Return settings with the non-superuser administrator."""
-        dsn = self.server.dsn(ADMIN, ADMIN_PASSWORD, self.database)
+    def connector_with(self, *, dsn: str = "", **options) -> PostgresqlConnector:
+        """Return a connector that works as the non-superuser administrator."""
+        dsn = dsn or self.server.dsn(ADMIN, ADMIN_PASSWORD, self.database)
         login = {"host": "127.0.0.1", "port": str(self.server.port), "dbname": self.database}
-        return PostgresqlSettings(
-            **{"target": target, "administrator": Secret(dsn), "login": login, **changes}
-        )
+        return PostgresqlConnector(Secret(dsn), **{"target": TARGET, "login": login, **options})
 
     def of_target(self, name: TargetName) -> PostgresqlConnector:
         """Return another connector."""
-        return PostgresqlConnector(self.settings(name))
+        return self.connector_with(target=name)
 
     def anew(self) -> PostgresqlConnector:
         """Return a connector with no memory."""
@@ -83,7 +79,7 @@ class PostgresqlCase:
     def unreachable(self) -> PostgresqlConnector:
         """Return a connector to a port where nobody listens."""
         dsn = f"postgresql://{ADMIN}:{ADMIN_PASSWORD}@127.0.0.1:1/{self.database}"
-        return PostgresqlConnector(self.settings(administrator=Secret(dsn)))
+        return self.connector_with(dsn=dsn)
 
     def public_half(self) -> PublicHalf:
         """Return a fresh verifier."""
@@ -222,17 +218,14 @@ async def postgresql_case(server: PostgresqlServer, database: str = "shop_db"):
             yield case
         finally:
             await case.close()
-            roles = await case.as_superuser(
-                "SELECT rolname FROM pg_roles WHERE rolname ~ '^protem_(0|scope_)'"
-            )
-            for (role,) in roles:
-                name = sql.Identifier(role)
-                await case.as_superuser(
-                    sql.SQL("DROP OWNED BY {}").format(name), sql.SQL("DROP ROLE {}").format(name)
-                )
             await everywhere.execute(
                 sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database))
             )
+            left = await everywhere.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname ~ '^protem_(0|scope_)'"
+            )
+            for (role,) in await left.fetchall():
+                await everywhere.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 Case = Callable[..., AbstractAsyncContextManager]

@@ -3,11 +3,11 @@
 import pkgutil
 
 import pytest
+from tests.contracts.connector_cases import CASES, InMemoryCase, postgresql_case
 
 import protem.connectors
 from protem.testing import postgresql_server
 from protem.testing.connector_contract import ConnectorContract
-from tests.contracts.connector_cases import CASES, InMemoryCase, postgresql_case
 
 AT_HAND = sorted(postgresql_server.find_binaries())
 

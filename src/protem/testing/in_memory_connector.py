@@ -61,7 +61,9 @@ class InMemoryTarget:
 class InMemoryConnector:
     """Implements the connector port over an ``InMemoryTarget``."""
 
-    def __init__(self, clock: Clock, *, name: TargetName, target: InMemoryTarget | None = None):
+    def __init__(
+        self, clock: Clock, *, name: TargetName, target: InMemoryTarget | None = None
+    ) -> None:
         self.target = target or InMemoryTarget(clock)
         self.name = name
         self.calls: list[str] = []

@@ -3,7 +3,7 @@
 Here: what the outside may name. ``SCHEME`` is how targets of this kind are declared.
 """
 
-from protem.connectors.postgresql.connector import PostgresqlConnector, PostgresqlSettings
+from protem.connectors.postgresql.connector import PostgresqlConnector
 from protem.connectors.postgresql.provisioning import SessionLimits
 from protem.connectors.postgresql.set_up import setup_statements
 
@@ -12,7 +12,6 @@ SCHEME = "postgresql"
 __all__ = [
     "SCHEME",
     "PostgresqlConnector",
-    "PostgresqlSettings",
     "SessionLimits",
     "setup_statements",
 ]

@@ -87,9 +87,15 @@ class Connections:
                 client_encoding="utf8",
                 application_name="protem",
             )
-            await connection.execute(_SESSION)
         except psycopg.Error as error:
             raise unreachable(error) from error
+        try:
+            await connection.execute(_SESSION)
+        except BaseException as error:
+            await connection.close()
+            if isinstance(error, psycopg.Error):
+                raise unreachable(error) from error
+            raise
         return connection
 
     async def close(self) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import psycopg
@@ -32,6 +31,7 @@ from protem.domain.secret import Secret
 
 T = TypeVar("T")
 
+_POOL_SIZE = 8
 _TRIES = 4
 _TRUST_SCOPE_ROLE_SECONDS = 30.0
 """How long a scope role that was read back whole is used without reading it again."""
@@ -41,48 +41,50 @@ _CAPABILITIES = Capabilities(
     ends_live_use_at_expiry=False,
     scope_is_enforced=True,
     notes=(
-        "VALID UNTIL is checked at password logins only: pg_hba lines with trust, peer or cert, "
-        "and PgBouncer before 1.24.1, let an expired role in until it is removed.",
+        (
+            "VALID UNTIL is checked at password logins only: pg_hba lines with trust, peer or cert,"
+            " and PgBouncer before 1.24.1, let an expired role in until it is removed."
+        ),
         "A live session outlives the deadline until the reconciler or `protem sweep` cuts it.",
         "What PUBLIC may do in any database of the cluster, a grant may do too.",
     ),
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostgresqlSettings:
-    """How one target is administered.
-
-    Attributes:
-        target: its name in the catalogue; orders for another are refused.
-        administrator: the administrator role's connection string; names the database.
-        login: facts for the client's tool: ``host``, ``port``, ``dbname``, ``sslmode``,
-            ``sslrootcert``; ``user`` is added.
-        min_scram_iterations: what a client's verifier must have at least.
-        order_key: raw Ed25519 public key of the control plane; None leaves orders unchecked.
-        pool_size: administrative connections at a time.
-    """
-
-    target: TargetName
-    administrator: Secret
-    login: Mapping[str, str] = field(default_factory=dict)
-    min_scram_iterations: int = 1
-    limits: SessionLimits = SessionLimits()  # immutable
-    order_key: bytes | None = None
-    pool_size: int = 4
-
-
 class PostgresqlConnector:
     """Implements ``ports.connector.Connector`` and its optional powers for one database."""
 
-    def __init__(self, settings: PostgresqlSettings) -> None:
-        """Connects on first use.
+    def __init__(
+        self,
+        administrator: Secret,
+        *,
+        target: TargetName | None = None,
+        login: Mapping[str, str] | None = None,
+        scram_iterations: int = 1,
+        limits: SessionLimits | None = None,
+        order_key: bytes | None = None,
+    ) -> None:
+        """Check the arguments; connects on first use.
+
+        Args:
+            administrator: the administrator role's connection string; names the database.
+            target: its name in the catalogue; orders for another are refused, and other targets'
+                roles are not seen. None stands for every target of this database.
+            login: facts for the client's tool: ``host``, ``port``, ``dbname``, ``sslmode``,
+                ``sslrootcert``; ``user`` is added.
+            scram_iterations: what a client's verifier must have at least.
+            limits: on each grant's sessions.
+            order_key: raw Ed25519 public key of the control plane; None leaves orders unchecked.
 
         Raises:
             InvalidError: when the connection string cannot be parsed.
         """
-        self._settings = settings
-        self._connections = Connections(settings.administrator, settings.pool_size)
+        self._connections = Connections(administrator, _POOL_SIZE)
+        self._target = target
+        self._login = dict(login or {})
+        self._scram_iterations = scram_iterations
+        self._limits = limits or SessionLimits()
+        self._order_key = order_key
         self._whole_until: dict[str, float] = {}
 
     @property
@@ -92,31 +94,30 @@ class PostgresqlConnector:
 
     async def provision(self, order: SignedOrder, public_half: PublicHalf) -> Receipt:
         """Ensure the grant's role; one round trip when its scope was used lately."""
-        settings = self._settings
-        checked = check_order(order, settings.target, settings.order_key)
-        verifier = check_public_half(public_half, settings.min_scram_iterations)
+        checked = check_order(order, self._target, self._order_key)
+        verifier = check_public_half(public_half, self._scram_iterations)
 
         async def work(connection: Connection) -> None:
             database = connection.info.dbname
             check_scope(checked.scope, database)
-            scope = ScopeMark(target=settings.target, database=database, scope=checked.scope)
+            scope = ScopeMark(target=checked.target, database=database, scope=checked.scope)
             mark = GrantMark(
                 grant_id=checked.grant_id,
-                target=settings.target,
+                target=checked.target,
                 database=database,
                 scope_digest=checked.scope.digest,
                 expires_at=checked.expires_at,
             )
-            wanted = WantedGrant(mark=mark, scope=scope, verifier=verifier, limits=settings.limits)
+            wanted = WantedGrant(mark=mark, scope=scope, verifier=verifier, limits=self._limits)
             await self._provision(connection, wanted)
 
         await self._run(work, changes=True)
         name = checked.grant_id.name_at_target
-        return Receipt(name_at_target=name, login={**settings.login, "user": name})
+        return Receipt(name_at_target=name, login={**self._login, "user": name})
 
     async def end(self, grant_id: GrantId) -> None:
         """Refuse logins, cut sessions, remove, read back."""
-        target = self._settings.target
+        target = self._target
 
         async def work(connection: Connection) -> None:
             row = await ending.refuse_logins(connection, grant_id.name_at_target)
@@ -133,9 +134,7 @@ class PostgresqlConnector:
 
     async def observe(self) -> Observation:
         """Return every marked role of this target, and sessions."""
-        return await self._run(
-            lambda connection: observing.observe(connection, self._settings.target)
-        )
+        return await self._run(lambda connection: observing.observe(connection, self._target))
 
     async def standing_privileges(self) -> tuple[StandingPrivilege, ...]:
         """Return unmarked login roles that can do something here."""

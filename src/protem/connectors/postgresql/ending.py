@@ -12,6 +12,8 @@ belong to a client that dawdles over its password and has not been checked; afte
 Invariants:
 - ``pg_locks`` is read before ``pg_stat_activity``, in an earlier statement: what leaves the first
   list is in the second.
+- From version 18 on, a login that is under way is listed too, but without role and database.
+- ``backend_type`` is hidden from an administrator that may not read others' statistics: not used.
 - Sessions are ended by the plain ``pg_terminate_backend``; its waiting form polls every 100 ms.
 - A role that is dropped has no session; one that is found all the same is cut by its number.
 """
@@ -45,9 +47,9 @@ FROM pg_locks WHERE pid IS NOT NULL GROUP BY virtualtransaction, pid
 HAVING bool_or(locktype = 'virtualxid')
 """)
 _CUT = sql.SQL("""
-SELECT pid, usesysid = {role} AND backend_type = 'client backend',
+SELECT pid, usesysid IS NOT DISTINCT FROM {role},
        CASE WHEN usesysid = {role} THEN pg_terminate_backend(pid) END
-FROM pg_stat_activity WHERE usesysid IS NOT NULL OR backend_type <> 'client backend'
+FROM pg_stat_activity WHERE usesysid IS NOT NULL OR datid IS NOT NULL
 """)
 _SCOPE_USERS = sql.SQL("""
 SELECT r.rolname, d.description FROM pg_roles r
@@ -90,7 +92,7 @@ async def cut_sessions(connection: Connection, role: int) -> None:
     at_first = frozenset(look.starting)
     while True:
         waited = time.monotonic() - began
-        unsure = [vxid for vxid in at_first & look.starting.keys()]
+        unsure = list(at_first & look.starting.keys())
         if waited > _SETTLE:
             unsure = [vxid for vxid in unsure if look.starting[vxid]]
         if not look.sessions and not unsure:
@@ -202,7 +204,9 @@ def _act_as(role: str, connection: Connection) -> sql.Composed:
     return sql.SQL("GRANT {} TO CURRENT_USER {}").format(sql.Identifier(role), sql.SQL(options))
 
 
-async def tidy_scope_roles(connection: Connection, target: str, only: str | None = None) -> None:
+async def tidy_scope_roles(
+    connection: Connection, target: str | None, only: str | None = None
+) -> None:
     """Remove scope roles of this target and database that no grant uses (or just ``only``).
 
     A scope role that cannot be removed, because somebody gave it something by hand, is left: nobody
@@ -212,7 +216,9 @@ async def tidy_scope_roles(connection: Connection, target: str, only: str | None
     unused = _SCOPE_USERS.format(pattern=sql.Literal(pattern))
     for name, comment in await (await connection.execute(unused)).fetchall():
         mark = ScopeMark.from_comment(comment)
-        if mark is None or (mark.target, mark.database) != (target, connection.info.dbname):
+        if mark is None or mark.database != connection.info.dbname:
+            continue
+        if target not in (None, mark.target):
             continue
         try:
             await _drop_scope_role(connection, name)

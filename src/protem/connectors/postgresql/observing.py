@@ -32,12 +32,13 @@ from protem.domain.scopes import Scope
 _STANDING = sql.SQL(r"""
 SELECT r.rolname, r.rolsuper,
        ARRAY(SELECT p.rolname::text FROM pg_auth_members m JOIN pg_roles p ON p.oid = m.roleid
-             WHERE m.member = r.oid AND p.rolname NOT LIKE 'protem\_%' ORDER BY 1),
+             WHERE m.member = r.oid AND p.rolname !~ '^protem_([0-7]|scope_)' ORDER BY 1),
        (SELECT count(*) FROM pg_shdepend s
-        WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.deptype IN ('a', 'o')
+        WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
+          AND s.deptype IN ('a', 'o')
           AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
 FROM pg_roles r
-WHERE r.rolcanlogin AND r.rolname NOT LIKE 'protem\_%' AND r.rolname <> current_user
+WHERE r.rolcanlogin AND r.rolname !~ '^protem_[0-7]' AND r.rolname <> current_user
 ORDER BY r.rolname
 """)
 
@@ -47,12 +48,17 @@ class _Seen:
     """All that was read in one look."""
 
     at: datetime
-    here: tuple[str, str]
+    target: str | None
+    database: str
     scope_roles: Mapping[str, RoleRow]
     held: Mapping[int, Held]
 
+    def is_here(self, target: str, database: str) -> bool:
+        """Say whether a mark is of what was looked at; no target means all of the database."""
+        return database == self.database and self.target in (None, target)
 
-async def observe(connection: Connection, target: str) -> Observation:
+
+async def observe(connection: Connection, target: str | None) -> Observation:
     """Return every marked role of this target and database, and every session of one or a stray."""
     rows = await read_back.read_roles(connection)
     sessions = await read_back.read_sessions(connection)
@@ -60,11 +66,12 @@ async def observe(connection: Connection, target: str) -> Observation:
     held = await read_back.read_held(connection, [row.oid for row in rows])
     seen = _Seen(
         at=await read_back.read_clock(connection),
-        here=(target, connection.info.dbname),
+        target=target,
+        database=connection.info.dbname,
         scope_roles={row.name: row for row in rows if row.name.startswith(SCOPE_MARK)},
         held=held,
     )
-    privileges = _privileges([row for row in rows if row.name not in seen.scope_roles], seen)
+    privileges = _privileges([row for row in rows if grant_id_of(row.name) is not None], seen)
     names = {privilege.name for privilege in privileges}
     return Observation(
         at=seen.at,
@@ -87,7 +94,7 @@ def _privileges(rows: Sequence[RoleRow], seen: _Seen) -> tuple[MarkedPrivilege, 
     for row in rows:
         mark = GrantMark.from_comment(row.comment)
         owner = _owner(row, mark, seen)
-        if owner is not None and owner != seen.here:
+        if owner is not None and not seen.is_here(*owner):
             continue
         is_past = row.valid_until is not None and row.valid_until <= seen.at
         is_ours = owner is not None or is_past
@@ -139,7 +146,7 @@ def _deviations(
     if row.is_powerful:
         found.append("it has an attribute such as SUPERUSER or CREATEROLE")
     expected = {scope_role.name for scope_role in scopes}
-    found += [f"it is a member of {ascii(name)}" for name in row.member_of if name not in expected]
+    found += [f"it is a member of {name!a}" for name in row.member_of if name not in expected]
     if len(scopes) != 1:
         found.append(f"it has {len(scopes)} scope roles instead of one")
     direct = seen.held[row.oid]
@@ -153,7 +160,7 @@ def _deviations(
 def _scope_deviations(scope_role: RoleRow, mark: GrantMark | None, held: Held) -> list[str]:
     scope_mark = ScopeMark.from_comment(scope_role.comment)
     found = [f"its scope holds {beyond}" for beyond in held.beyond]
-    found += [f"its scope role is a member of {ascii(name)}" for name in scope_role.member_of]
+    found += [f"its scope role is a member of {name!a}" for name in scope_role.member_of]
     if scope_mark is not None:
         expected = scope_mark.scope.privileges
         found += [f"it also holds {describe(p)}" for p in held.scope if p not in expected]
@@ -173,6 +180,6 @@ async def standing_privileges(connection: Connection) -> tuple[StandingPrivilege
         facts += [f"is a member of {', '.join(map(ascii, member_of))}"] if member_of else []
         facts += [f"owns or holds rights on {count} objects"] if count else []
         if facts:
-            message = f"{ascii(name)} can log in at any time and {' and '.join(facts)}"
+            message = f"{name!a} can log in at any time and {' and '.join(facts)}"
             found.append(StandingPrivilege(name=name, message=message))
     return tuple(found)

@@ -15,7 +15,7 @@ from protem.domain.orders import Order, PublicHalf, SignedOrder
 from protem.domain.scram import FORM, check_scram_verifier
 
 
-def check_order(signed: SignedOrder, target: TargetName, key: bytes | None) -> Order:
+def check_order(signed: SignedOrder, target: TargetName | None, key: bytes | None) -> Order:
     """Return the order if it is for ``target`` and, where ``key`` is given, signed with it.
 
     Raises:
@@ -28,7 +28,7 @@ def check_order(signed: SignedOrder, target: TargetName, key: bytes | None) -> O
             )
         except InvalidSignature:
             raise RefusedError("the order's signature is not the control plane's") from None
-    if signed.order.target != target:
+    if target is not None and signed.order.target != target:
         raise RefusedError(f"the order is for {signed.order.target}, this target is {target}")
     return signed.order
 

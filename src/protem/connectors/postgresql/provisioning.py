@@ -153,9 +153,11 @@ async def _move_deadline(connection: Connection, wanted: WantedGrant, row: RoleR
         ),
         _comment(settled),
     ]
-    for other in row.member_of:
-        if other != wanted.scope.role:
-            statements.append(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(other), role))
+    statements += [
+        sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(other), role)
+        for other in row.member_of
+        if other != wanted.scope.role
+    ]
     if wanted.scope.role not in row.member_of:
         statements.append(_join_scope(wanted, connection.info.server_version))
     await connection.execute(sql.SQL("; ").join(statements))

@@ -86,7 +86,7 @@ WHERE n.nspname = {schema} AND p.proname = {name}
 _SESSIONS = sql.SQL("""
 SELECT a.pid, a.usesysid::bigint, a.backend_start, coalesce(a.client_addr::text, '')
 FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
-WHERE a.backend_type = 'client backend' AND a.usesysid IS NOT NULL
+WHERE a.usesysid IS NOT NULL
   AND (r.oid IS NULL OR r.rolname LIKE {pattern})
 """)
 
@@ -191,7 +191,7 @@ async def read_routines(
         query = _ROUTINES.format(schema=schema, name=name, arguments=arguments)
         row = await (await connection.execute(query)).fetchone()
         if row is None:
-            raise RefusedError(f"there is no function {ascii('.'.join(path[:2]))} of that kind")
+            raise RefusedError(f"there is no function {'.'.join(path[:2])!a} of that kind")
         found[path] = row[0]
     return found
 
