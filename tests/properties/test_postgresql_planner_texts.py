@@ -21,22 +21,90 @@ from protem.planners.postgresql_lexer import TokenKind
 from protem.planners.postgresql_node_tree import NodeTreeError
 
 _SQL_PIECES = st.sampled_from(
-    ["'", '"', "$$", "$a$", "/*", "*/", "--", "\n", ";", "(", ")", "E'", "\\", "\\'", "a", "1"]
-    + ["U&'", ":x", ":'x'", "::", ":=", " ", "é", "$1", "select", "explain", "begin", "''"]
+    [
+        "'",
+        '"',
+        "$$",
+        "$a$",
+        "/*",
+        "*/",
+        "--",
+        "\n",
+        ";",
+        "(",
+        ")",
+        "E'",
+        "\\",
+        "\\'",
+        "a",
+        "1",
+        "U&'",
+        ":x",
+        ":'x'",
+        "::",
+        ":=",
+        " ",
+        "é",
+        "$1",
+        "select",
+        "explain",
+        "begin",
+        "''",
+    ]
 )
 _SQL = st.lists(_SQL_PIECES, max_size=25).map("".join) | st.text(max_size=60)
 _TREE_PIECES = st.sampled_from(
-    ["{", "}", "(", ")", "(b ", "(i ", " ", ":x", "<>", "\\", '"', "[", "]", "[ 1 2 ]", "QUERY"]
-    + [":commandType", ":utilityStmt", ":rtable", "1", "-1", "\n", "RTEPERMISSIONINFO", ":relid"]
-    + ["{QUERY :commandType 3 :utilityStmt <> ", ":resultRelation 5", ":rteperminfos ({", ":funcid"]
-    + ["{CONST :consttype 2205 :constvalue 4 [ 1 ]", "FUNCEXPR", ":args", ":requiredPerms 2"]
+    [
+        "{",
+        "}",
+        "(",
+        ")",
+        "(b ",
+        "(i ",
+        " ",
+        ":x",
+        "<>",
+        "\\",
+        '"',
+        "[",
+        "]",
+        "[ 1 2 ]",
+        "QUERY",
+        ":commandType",
+        ":utilityStmt",
+        ":rtable",
+        "1",
+        "-1",
+        "\n",
+        "RTEPERMISSIONINFO",
+        ":relid",
+        "{QUERY :commandType 3 :utilityStmt <> ",
+        ":resultRelation 5",
+        ":rteperminfos ({",
+        ":funcid",
+        "{CONST :consttype 2205 :constvalue 4 [ 1 ]",
+        "FUNCEXPR",
+        ":args",
+        ":requiredPerms 2",
+    ]
 )
 _TREES = st.lists(_TREE_PIECES, max_size=40).map("".join) | st.text(max_size=100)
 _NAMES = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), min_size=1)
 _STATEMENTS = st.sampled_from(
-    ["select 'a;b'", 'select ";"', "select $$;'$$", "select $x$ $$;$x$", "select /* ; /* ; */ */ 1"]
-    + ["select 1 -- ;\n", "select E'\\';'", "select U&'d;' uescape '!'", "select (1)", "x$y$z"]
-    + ["create rule r as on insert to t do (select 1; select 2)", "select 'it''s;'"]
+    [
+        "select 'a;b'",
+        'select ";"',
+        "select $$;'$$",
+        "select $x$ $$;$x$",
+        "select /* ; /* ; */ */ 1",
+        "select 1 -- ;\n",
+        "select E'\\';'",
+        "select U&'d;' uescape '!'",
+        "select (1)",
+        "x$y$z",
+        "create rule r as on insert to t do (select 1; select 2)",
+        "select 'it''s;'",
+    ]
 )
 
 

@@ -66,7 +66,7 @@ def test_refused_options(arguments: tuple[str, ...]) -> None:
 
 
 def test_an_interactive_session_names_a_profile() -> None:
-    """psql without a statement cannot be planned, and the error says what can be done."""
+    """A psql without a statement cannot be planned, and the error says what can be done."""
     with pytest.raises(UnplannableError) as caught:
         _statements("-X")
     assert "protem psql" in str(caught.value.next_step)
@@ -74,8 +74,16 @@ def test_an_interactive_session_names_a_profile() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["select 1 \\gexec", "\\d", "select 1; \\! id", "select :x", "select :'x'", 'select :"x"']
-    + ["select :{?x}", "select 1\\;select 2"],
+    [
+        "select 1 \\gexec",
+        "\\d",
+        "select 1; \\! id",
+        "select :x",
+        "select :'x'",
+        'select :"x"',
+        "select :{?x}",
+        "select 1\\;select 2",
+    ],
 )
 def test_what_psql_would_interpret_in_a_file(text: str) -> None:
     """Backslash commands and variables in files and standard input are refused."""

@@ -33,7 +33,10 @@ set debug_pretty_print = off;
 set default_transaction_read_only = on;
 set statement_timeout = '10s';
 set lock_timeout = '2s';
+set plan_cache_mode = force_generic_plan;
+set jit = off;
 """
+"""The last two: our own few queries are planned once a connection, not once a use."""
 _CONNECT_TIMEOUT_SECONDS = 10
 _TITLE = b"parse tree:"
 _ONE_BYTE_EACH = ("UTF8", "SQL_ASCII")
