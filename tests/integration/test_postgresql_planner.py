@@ -41,8 +41,10 @@ STATEMENTS = [
     "select name from shop.customers natural join (values (1)) as v (id)",
     "select 1 where exists (select from shop.orders where total > 5)",
     "with x as (select status from shop.orders) select count(*) from x",
-    "with recursive r as (select a from shop.plain union all"
-    " select p.b from shop.plain p join r on r.a = p.a where p.b < 0) select * from r",
+    (
+        "with recursive r as (select a from shop.plain union all"
+        " select p.b from shop.plain p join r on r.a = p.a where p.b < 0) select * from r"
+    ),
     "select status, sum(total) from shop.orders group by status having max(id) > 0 order by 1",
     "select id, row_number() over (partition by customer order by total) from shop.orders",
     "select a from shop.plain union select id from shop.parent except select 5",
@@ -103,8 +105,10 @@ STATEMENTS = [
     "insert into shop.noted values (3, 'x')",
     "insert into shop.plain (a) values (1) on conflict do nothing",
     "insert into shop.plain (a) values (1) on conflict (a) do update set b = excluded.b",
-    "insert into shop.plain as p (a) values (1) on conflict on constraint plain_pkey"
-    " do update set b = 3 where p.secret <> 'x' returning p.b",
+    (
+        "insert into shop.plain as p (a) values (1) on conflict on constraint plain_pkey"
+        " do update set b = 3 where p.secret <> 'x' returning p.b"
+    ),
     "update shop.plain set b = 5",
     "update shop.plain set b = a + 1 where a = 1 returning secret",
     "update shop.plain p set b = q.id from shop.parent q where q.id = p.a",
@@ -118,8 +122,10 @@ STATEMENTS = [
     "delete from shop.plain where a = 1 returning *",
     "delete from shop.plain using shop.parent q where q.id = a",
     "with gone as (delete from shop.noted returning id) select count(*) from gone",
-    "with new as (insert into shop.parent values (9, 'n') returning id)"
-    " update shop.plain set b = new.id from new where a = new.id",
+    (
+        "with new as (insert into shop.parent values (9, 'n') returning id)"
+        " update shop.plain set b = new.id from new where a = new.id"
+    ),
     "update shop.open_orders set status = 'x' where id = 1",
     "insert into shop.open_orders (customer) values (1)",
     "insert into shop.names (name) values ('x') returning id",
@@ -132,8 +138,10 @@ STATEMENTS = [
     # hostile names
     'select "col ""1""" from "a ""b"" schéma"."t; drop table x --"',
     'select "new\nline", "\u202ebidi" from "a ""b"" schéma"."t; drop table x --"',
-    'select "sixty-three bytes sixty-three bytes sixty-three bytes sixty-thr" as "a ) :b { c"'
-    ' from "a ""b"" schéma"."t; drop table x --"',
+    (
+        'select "sixty-three bytes sixty-three bytes sixty-three bytes sixty-thr" as "a ) :b { c"'
+        ' from "a ""b"" schéma"."t; drop table x --"'
+    ),
     'update "a ""b"" schéma"."t; drop table x --" set "((((((((((((((((((((((((((((((" = null',
     'select "as :relid 1 }" from "a ""b"" schéma"."vïew" as "<> (b 8)"',
 ]
@@ -145,17 +153,23 @@ FROM_15 = [
     "update shop.invoker_orders set note = 'x' where number = 1",
     "insert into shop.invoker_orders (customer) values (2)",
     "delete from shop.invoker_orders where number = 1",
-    "merge into shop.plain p using shop.parent q on p.a = q.id"
-    " when matched and p.b > 5 then update set b = q.id when matched then delete"
-    " when not matched then insert (a) values (q.id)",
+    (
+        "merge into shop.plain p using shop.parent q on p.a = q.id"
+        " when matched and p.b > 5 then update set b = q.id when matched then delete"
+        " when not matched then insert (a) values (q.id)"
+    ),
     "merge into shop.plain p using shop.parent q on p.a = q.id when not matched then do nothing",
-    "merge into shop.customers c using (values (1)) v (n) on c.id = v.n + 100"
-    " when not matched then insert (name) values ('merged')",
+    (
+        "merge into shop.customers c using (values (1)) v (n) on c.id = v.n + 100"
+        " when not matched then insert (name) values ('merged')"
+    ),
 ]
 FROM_18 = [
     "update shop.plain set b = 6 where a = 1 returning old.b, new.b",
-    "merge into shop.plain p using shop.parent q on p.a = q.id"
-    " when not matched by source then delete returning merge_action(), p.a",
+    (
+        "merge into shop.plain p using shop.parent q on p.a = q.id"
+        " when not matched by source then delete returning merge_action(), p.a"
+    ),
     "select json_value('{\"a\": 1}', '$.a') from shop.plain",
 ]
 

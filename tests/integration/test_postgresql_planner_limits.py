@@ -105,7 +105,7 @@ async def test_the_statement_stays_out_of_the_servers_log(
     plan = await planner.plan(_psql("select 'needle-in-the-log' from shop.plain"))
     assert "statement_in_server_log" not in {finding.code for finding in plan.findings}
     with pytest.raises(InvalidError):
-        await planner.plan(_psql("select 'needle-in-the-log' frm"))
+        await planner.plan(_psql("selec 'needle-in-the-log'"))
     assert "needle-in-the-log" not in (server.folder / "log").read_text(errors="replace")
     administrator = PostgresqlPlanner(lambda: Secret(server.dsn(dbname="shop")))
     plan = await administrator.plan(_psql("select 1"))

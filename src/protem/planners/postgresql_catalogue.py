@@ -73,8 +73,8 @@ select
         where a.grantee = 0 and a.privilege_type = 'EXECUTE')))
    from pg_catalog.pg_proc p join ns n on n.oid = p.pronamespace
    join pg_catalog.pg_language l on l.oid = p.prolang
-   where p.oid = any(%s::oid[])
-      or p.oid in (select o.oprcode from pg_catalog.pg_operator o where o.oid = any(%s::oid[]))),
+   where p.oid = any(%s::oid[] || array(
+     select o.oprcode::oid from pg_catalog.pg_operator o where o.oid = any(%s::oid[])))),
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'number', t.oid::bigint, 'schema', n.nspname, 'schema_open', n.open,
       'name', case when t.typcategory = 'A' and e.oid is not null then e.typname
@@ -300,6 +300,7 @@ def _add(facts: Facts, row: tuple[Any, ...]) -> None:
     facts.relations |= {r["number"]: _relation(r) for r in relations or ()}
     facts.operators |= {o["number"]: Operator(**o) for o in operators or ()}
     facts.functions |= {f["number"]: Function(**f) for f in functions or ()}
+    facts.asked.update(("function", number) for number in facts.functions)
     facts.types |= {t["number"]: Type(**{**t, "checks": tuple(t["checks"])}) for t in types or ()}
     facts.collations |= {c["number"]: Object(**c) for c in collations or ()}
 

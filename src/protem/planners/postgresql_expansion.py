@@ -217,7 +217,8 @@ class Expansion:
             return
         if default.generated:
             uses = default.expression is not None and (
-                write.event == INSERT or _columns_used(default.expression) & write.given
+                write.event == INSERT
+                or _columns_used(default.expression) & (write.given | write.defaulted)
             )
             if uses and default.generated == _STORED:
                 self._absorb_expressions([default.expression])

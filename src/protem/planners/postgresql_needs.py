@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from protem.planners.postgresql_node_tree import Node, Value, walk
+from protem.planners.postgresql_node_tree import Node, NodeTreeError, Value, walk
 
 INSERT, SELECT, UPDATE, DELETE = 1, 2, 4, 8
 """Bits of ``requiredPerms`` (``nodes/parsenodes.h``, ``AclMode``)."""
@@ -26,6 +26,7 @@ _RTE_RELATION, _RTE_VALUES = "0", "5"
 _FIRST_ATTRIBUTE = 7
 """``-FirstLowInvalidHeapAttributeNumber``: bit 8 is column 1, bit 7 the whole row."""
 
+_TYPE_FIELDS = ("resulttype", "consttype")
 _EXPLICIT_CALL = "0"
 _REGCLASS = "2205"
 _SEQUENCE_FUNCTIONS = {1574: "nextval", 1575: "currval", 1576: "setval", 1765: "setval"}
@@ -86,15 +87,22 @@ class Needs:
 
 
 def needs_of(tree: Value) -> Needs:
-    """Collect what ``tree`` needs: a query, a list of queries, or an expression."""
+    """Collect what ``tree`` needs: a query, a list of queries, or an expression.
+
+    Raises:
+        NodeTreeError: when the tree refers to entries that it does not hold.
+    """
     needs = Needs()
-    for node in walk(tree):
-        collect = _COLLECTORS.get(node.tag)
-        if collect is not None:
-            collect(node, needs)
-        result_type = node.fields.get("resulttype") or node.fields.get("consttype")
-        if isinstance(result_type, str):
-            needs.types.add(int(result_type))
+    try:
+        for node in walk(tree):
+            collect = _COLLECTORS.get(node.tag)
+            if collect is not None:
+                collect(node, needs)
+            for name in _TYPE_FIELDS:
+                if name in node.fields:
+                    needs.types.add(node.integer(name))
+    except (IndexError, ValueError) as error:
+        raise NodeTreeError("a query tree that does not hold together") from error
     return needs
 
 

@@ -33,13 +33,16 @@ set debug_pretty_print = off;
 set default_transaction_read_only = on;
 set statement_timeout = '10s';
 set lock_timeout = '2s';
+set plan_cache_mode = force_generic_plan;
+set jit = off;
 """
+"""The last two: our own few queries are planned once a connection, not once a use."""
 _CONNECT_TIMEOUT_SECONDS = 10
 _TITLE = b"parse tree:"
 _ONE_BYTE_EACH = ("UTF8", "SQL_ASCII")
 _WIDE = ("EUC_CN", "EUC_JP", "EUC_JIS_2004", "EUC_KR", "EUC_TW", "MULE_INTERNAL")
-_PASSING = ("08", "40", "53", "55", "57", "58")
-"""SQLSTATE classes that say: not now."""
+_PASSING = ("08", "40", "53", "55006", "55P03", "57", "58")
+"""SQLSTATEs, or classes of them, that say: not now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +239,7 @@ def _translated() -> Generator[None, None, None]:
         raise RetryLaterError(f"the database did not answer: {_first_line(error)}") from error
     except psycopg.Error as error:
         state = error.sqlstate or ""
-        if state[:2] in _PASSING:
+        if state.startswith(_PASSING):
             raise RetryLaterError(f"the database cannot now: {_first_line(error)}") from error
         raise RefusedError(f"the catalogue cannot be read: {_first_line(error)}") from error
 
@@ -249,7 +252,7 @@ def _error_of(result: pq.abc.PGresult, statement: str) -> ProtemError:
 
     state = field(pq.DiagnosticField.SQLSTATE)
     message = field(pq.DiagnosticField.MESSAGE_PRIMARY)
-    if not state or state[:2] in _PASSING:
+    if not state or state.startswith(_PASSING):
         return RetryLaterError(f"the database cannot analyse it now: {message or 'disconnected'}")
     if state == "42501":
         return RefusedError(
