@@ -140,7 +140,7 @@ def test_decision_is_that_of_a_naive_reading(rules, asked):
 def test_slices_decide_as_the_engine_does_over_the_whole_set(rules, asked):
     """Where Cedar's own authorizer denies over the text as written, the decision is a denial."""
     text = "\n".join(rule.text() for rule in rules)
-    told = cedar_question(asked)
+    told = cedar_question(asked).telling(None)
     plain = cedarpy.is_authorized(told.request(asked.action), text, told.entities)
     decision = CedarPolicy(read_texts([("a.cedar", text)])).decide(asked)
     terms = any(found.next_step for found in decision.findings if found.rule != "default")

@@ -19,7 +19,7 @@ import cedarpy
 
 from protem.domain.decisions import Decision, Outcome, PolicyAction, Question, RuleFinding
 from protem.domain.errors import InvalidError
-from protem.policy.cedar_question import CedarQuestion, cedar_question
+from protem.policy.cedar_question import CedarQuestion, ToldQuestion, cedar_question
 from protem.policy.decision_combining import (
     DEFAULT,
     about,
@@ -84,7 +84,8 @@ class CedarPolicy:
         self, question: Question, asked: CedarQuestion, chosen: Slice, *, explain: bool
     ) -> Decision:
         action = question.action
-        answer = cedarpy.is_authorized(asked.request(action), chosen.policies, asked.entities)
+        told = asked.telling(chosen.facts)
+        answer = cedarpy.is_authorized(told.request(action), chosen.policies, told.entities)
         found = answer.diagnostics
         if found.errors:
             return denied([_failure(text, chosen) for text in found.errors], self._digest)
@@ -93,21 +94,21 @@ class CedarPolicy:
         more: tuple[RuleFinding, ...] = ()
         permits, forbids = about(action, applying)
         if not forbids and not grants(permits):
-            more = self._misses(action, question, asked, chosen)
+            more = self._misses(action, asked, told, chosen)
         elif explain and decision.outcome is Outcome.NEEDS_APPROVAL:
             _, vetoes = about(PolicyAction.AUTO_APPROVE, applying)
             more = tuple(forbidden(rule, question) for rule in vetoes)
-            more += self._misses(PolicyAction.AUTO_APPROVE, question, asked, chosen)
+            more += self._misses(PolicyAction.AUTO_APPROVE, asked, told, chosen)
         return replace(decision, findings=decision.findings + more) if more else decision
 
     def _misses(
-        self, action: PolicyAction, question: Question, asked: CedarQuestion, chosen: Slice
+        self, action: PolicyAction, asked: CedarQuestion, told: ToldQuestion, chosen: Slice
     ) -> tuple[RuleFinding, ...]:
         known = chosen.near_misses.get(action)
         if known is None:
             known = near_misses(action, chosen.rules, self._rules, asked)
             chosen.near_misses[action] = known
-        return known.findings(action, question, asked)
+        return known.findings(action, asked.question, told)
 
 
 def _failure(text: str, chosen: Slice) -> RuleFinding:

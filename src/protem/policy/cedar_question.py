@@ -5,7 +5,8 @@ Here: which fact of a question becomes which attribute of the shipped schema. No
 Invariants:
 - Everything that a person can type travels as JSON data; nothing is ever formatted into Cedar
   text.
-- What is built conforms to ``protem.cedarschema``; a test holds the two together.
+- What is built conforms to ``protem.cedarschema``; a test holds the two together. The engine is
+  told only the attributes that the rules at hand mention: reading facts is most of its work.
 - A label whose key holds "=" is left out: it could pass for another one.
 - An empty reason or ticket, or one of white space alone, is absent.
 """
@@ -47,6 +48,43 @@ _SYSTEM_UID: Uid = (SYSTEM, "protem")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CedarQuestion:
+    """One question, and who and where it is about in the engine's terms."""
+
+    question: Question
+    principal: EntityFacts
+    resource: EntityFacts
+
+    def telling(self, facts: frozenset[str] | None) -> ToldQuestion:
+        """Return what the engine is told: the attributes among ``facts``; None is all of them."""
+        question = self.question
+        entities = [_user(question.principal, self.principal)]
+        if question.target is not None and self.resource.uid[0] == TARGET:
+            entities.append(_target(question.target, self.resource))
+        context = _moment(question)
+        if question.action not in ABOUT_SYSTEM:
+            _add_ask(question, context, facts)
+        requester = question.requester
+        if question.action in ABOUT_REVIEW and requester is not None:
+            requester_facts = _user_facts(requester)
+            if requester_facts.uid != self.principal.uid:
+                entities.append(_user(requester, requester_facts))
+            context["requester"] = {"__entity": _entity(requester_facts.uid)}
+            context["is_self"] = requester.person == question.principal.person
+        if facts is not None:
+            context = {name: fact for name, fact in context.items() if name in facts}
+            for entity in entities:
+                attributes = entity["attrs"]
+                entity["attrs"] = {name: attributes[name] for name in attributes if name in facts}
+        return ToldQuestion(
+            principal=_entity(self.principal.uid),
+            resource=_entity(self.resource.uid),
+            entities=json.dumps(entities),
+            context=json.dumps(context),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldQuestion:
     """One question, ready for the engine.
 
     Attributes:
@@ -54,18 +92,17 @@ class CedarQuestion:
         context: as JSON text.
     """
 
-    action: PolicyAction
-    principal: EntityFacts
-    resource: EntityFacts
+    principal: dict[str, str]
+    resource: dict[str, str]
     entities: str
     context: str
 
     def request(self, action: PolicyAction) -> dict[str, Any]:
         """Return the engine's request for ``action`` with these facts."""
         return {
-            "principal": _entity(self.principal.uid),
+            "principal": self.principal,
             "action": {"type": ACTION, "id": str(action)},
-            "resource": _entity(self.resource.uid),
+            "resource": self.resource,
             "context": self.context,
         }
 
@@ -77,29 +114,12 @@ def cedar_question(question: Question) -> CedarQuestion:
         InvalidError: when a fact that the action needs is absent.
     """
     _check(question)
-    principal = _user_facts(question.principal)
-    entities = [_user(question.principal, principal)]
-    context = _moment(question)
     if question.action in ABOUT_SYSTEM:
         resource = EntityFacts(uid=_SYSTEM_UID, inside=frozenset({_SYSTEM_UID}))
     else:
-        target = _required_target(question)
-        resource = _target_facts(target)
-        entities.append(_target(target, resource))
-        _add_ask(question, context)
-    requester = question.requester
-    if question.action in ABOUT_REVIEW and requester is not None:
-        requester_facts = _user_facts(requester)
-        if requester_facts.uid != principal.uid:
-            entities.append(_user(requester, requester_facts))
-        context["requester"] = {"__entity": _entity(requester_facts.uid)}
-        context["is_self"] = requester.person == question.principal.person
+        resource = _target_facts(_required_target(question))
     return CedarQuestion(
-        action=question.action,
-        principal=principal,
-        resource=resource,
-        entities=json.dumps(entities),
-        context=json.dumps(context),
+        question=question, principal=_user_facts(question.principal), resource=resource
     )
 
 
@@ -172,13 +192,14 @@ def _moment(question: Question) -> dict[str, Any]:
     }
 
 
-def _add_ask(question: Question, context: dict[str, Any]) -> None:
+def _add_ask(question: Question, context: dict[str, Any], facts: frozenset[str] | None) -> None:
     seconds = math.ceil((question.duration or timedelta()).total_seconds())
     context["duration"] = {"__extn": {"fn": "duration", "arg": f"{seconds}s"}}
     context["extending"] = question.action is PolicyAction.EXTEND
     context["program"] = question.program
     context["tags"] = list(question.tags)
-    context["tables"], context["privileges"] = _touched(question.scope)
+    if facts is None or facts & {"tables", "privileges"}:
+        context["tables"], context["privileges"] = _touched(question.scope)
     for trait, attribute in _TRAITS:
         context[attribute] = trait in question.traits
     if question.reason.strip():

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import cedarpy
 
 from protem.domain.decisions import PolicyAction, Question, RuleFinding, RuleStatus
-from protem.policy.cedar_question import CedarQuestion
+from protem.policy.cedar_question import CedarQuestion, ToldQuestion
 from protem.policy.option_hints import next_step_for, shorten
 from protem.policy.policy_rules import Rule, policy_set
 from protem.policy.policy_text import Condition
@@ -43,18 +43,18 @@ class NearMisses:
     probes: cedarpy.PolicySet
 
     def findings(
-        self, action: PolicyAction, question: Question, asked: CedarQuestion
+        self, action: PolicyAction, question: Question, told: ToldQuestion
     ) -> tuple[RuleFinding, ...]:
         """Return one finding a rule that did not apply."""
-        answer = cedarpy.is_authorized(asked.request(action), self.probes, asked.entities)
+        answer = cedarpy.is_authorized(told.request(action), self.probes, told.entities)
         held = set(answer.diagnostics.reasons)
-        failed = {found[1] for text in answer.diagnostics.errors if (found := _FAILED.search(text))}
-        told = []
+        failed = {match[1] for text in answer.diagnostics.errors if (match := _FAILED.search(text))}
+        found = []
         for number, rule in self.rules.items():
             unmet = _unmet(number, rule.conditions, held, failed)
             if unmet:
-                told.append(_miss(rule, unmet, question))
-        return (*told, *self.outside)
+                found.append(_miss(rule, unmet, question))
+        return (*found, *self.outside)
 
 
 def near_misses(

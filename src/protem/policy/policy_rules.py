@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -180,6 +180,40 @@ def policy_set(trees: Mapping[str, object]) -> cedarpy.PolicySet:
     return cedarpy.PolicySet.from_json_str(
         json.dumps({"staticPolicies": trees, "templates": {}, "templateLinks": []})
     )
+
+
+def facts_mentioned(trees: Iterable[Mapping[str, Any]]) -> frozenset[str] | None:
+    """Return every name that could be an attribute in ``trees``.
+
+    None when a tree uses the whole context as a value, so that any attribute may matter. Every
+    string of a tree counts, whatever it is for: too many facts cost time, one too few a decision.
+    """
+    names: set[str] = set()
+    left: list[Any] = [condition for tree in trees for condition in tree.get("conditions", ())]
+    while left:
+        match left.pop():
+            case str(text):
+                names.add(text)
+            case {"Var": "context"}:
+                return None
+            case {".": access} | {"has": access}:
+                left += _operands(access)
+            case Mapping() as tree:
+                left += [*tree, *tree.values()]
+            case list(items):
+                left += items
+            case _:
+                pass
+    return frozenset(names)
+
+
+def _operands(access: Mapping[str, Any]) -> list[Any]:
+    """Return what an attribute access holds, but for a plain ``context`` on its left."""
+    return [
+        operand
+        for name, operand in access.items()
+        if not (name == "left" and operand == {"Var": "context"})
+    ]
 
 
 def _uid(entity: Mapping[str, Any]) -> Uid:

@@ -18,7 +18,7 @@ import cedarpy
 
 from protem.domain.decisions import PolicyAction
 from protem.policy.near_misses import NearMisses
-from protem.policy.policy_rules import EntityFacts, Head, Rule, Uid, policy_set
+from protem.policy.policy_rules import EntityFacts, Head, Rule, Uid, facts_mentioned, policy_set
 
 MAX_SLICES = 1_024
 """Handles kept; a policy set meets few combinations of the groups and labels that it names."""
@@ -34,11 +34,13 @@ class Slice:
         rules: by their number in the set.
         policies: the same rules for the engine, which tells those that apply; the policy id is the
             rule's number.
+        facts: the attributes that the rules mention; None is all.
         near_misses: by action, made when first asked for.
     """
 
     rules: dict[str, Rule]
     policies: cedarpy.PolicySet
+    facts: frozenset[str] | None
     near_misses: dict[PolicyAction, NearMisses] = field(default_factory=dict)
 
 
@@ -85,6 +87,7 @@ class RuleSlices:
         return Slice(
             rules=rules,
             policies=policy_set({number: _probe(rule) for number, rule in rules.items()}),
+            facts=facts_mentioned(rule.tree for rule in rules.values()),
         )
 
 

@@ -173,7 +173,7 @@ def test_what_the_engine_is_told_conforms_to_the_schema(action):
         target=target(hostile),
         scope=Scope([Privilege(kind="table", path=(hostile, hostile), action=hostile)]),
     )
-    told = cedar_question(asked)
+    told = cedar_question(asked).telling(None)
     answer = cedarpy.is_authorized(
         told.request(action),
         "permit(principal, action, resource);",
@@ -206,3 +206,19 @@ def test_every_example_rule_is_tested():
         if line.startswith("@id")
     }
     assert rules <= said
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'context["tick\\u{65}t"] == "T"',
+        "context == context",
+        'if context has ticket then context.ticket == "T" else false',
+        "[context].contains(context) && {a: context}.a has ticket",
+    ],
+)
+def test_facts_reach_rules_however_they_are_named(condition):
+    """What is left out of a question for speed is never what a rule reads."""
+    guard = "context has ticket && " if condition.startswith("context[") else ""
+    text = f"{ASK} when {{ {guard}{condition} }};"
+    assert decide(text, ticket="T").outcome is Outcome.NEEDS_APPROVAL
