@@ -198,7 +198,10 @@ class LoopbackControlPlane:
         return grant
 
     def _wait(self, grant: Any, query: Any) -> None:
-        seen, end = int(query.get("after_version", 0)), time.monotonic() + float(query.get("wait", 0))
+        seen, end = (
+            int(query.get("after_version", 0)),
+            time.monotonic() + float(query.get("wait", 0)),
+        )
         with self.changed:
             while grant["version"] <= seen and (left := end - time.monotonic()) > 0:
                 self.changed.wait(left)
@@ -269,7 +272,9 @@ class LoopbackControlPlane:
             with self._administrator() as connection:
                 connection.execute(
                     make.format(
-                        sql.Identifier(name), sql.Literal(public_half["value"]), sql.Identifier(name)
+                        sql.Identifier(name),
+                        sql.Literal(public_half["value"]),
+                        sql.Identifier(name),
                     )
                 )
         login = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "user": name}
