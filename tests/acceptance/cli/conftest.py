@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-
-from protem.testing import postgresql_server
 from tests.acceptance.cli.command_line_driver import CommandLine
 from tests.acceptance.cli.loopback_control_plane import SESSION_TOKEN, LoopbackControlPlane
+
+from protem.testing import postgresql_server
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import subprocess
 import threading
 
 import pytest
-
 from tests.acceptance.cli.command_line_driver import CommandLine
 from tests.acceptance.cli.loopback_control_plane import ONE_TIME_TOKEN, SESSION_TOKEN
 
@@ -228,7 +227,7 @@ def test_a_server_that_talks_nonsense_is_an_error_with_a_sentence(tmp_path, answ
 
 
 def test_the_token_is_never_sent_in_clear_text_to_another_machine(cli):
-    """http to anything but this machine is refused before a connection is made."""
+    """Plain HTTP to anything but this machine is refused before a connection is made."""
     done = cli.run("status", "--server", "http://protem.example.com")
     assert done.code == 2
     assert "clear text" in done.err

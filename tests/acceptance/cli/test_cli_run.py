@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from tests.acceptance.cli.command_line_driver import CommandLine
 from tests.acceptance.cli.loopback_control_plane import SESSION_TOKEN
 
@@ -147,7 +146,7 @@ def test_kill_9_leaves_nothing_that_others_can_read_and_the_next_run_cleans_up(
 
 
 def test_a_revoked_session_says_why_it_was_cut(live_cli, live_plane, postgresql):
-    """psql's own code passes through, and the reason is on standard error."""
+    """The code of psql passes through, and the reason is on standard error."""
     process = live_cli.start(*ON, "--", "psql", "-c", "select pg_sleep(30)", stderr=subprocess.PIPE)
     _wait_for(lambda: _running(postgresql, "pg_sleep"))
     live_plane.end(live_plane.only_grant(), "revoked")

@@ -28,7 +28,8 @@ def test_a_wait_has_an_end(cli, plane):
     assert plane.only_grant()["state"] == "pending"
 
 
-def test_what_is_remembered_is_private_and_holds_no_secret(cli, plane):
+@pytest.mark.usefixtures("plane")
+def test_what_is_remembered_is_private_and_holds_no_secret(cli):
     """The state of a waiting request is the request: no password exists yet."""
     cli.run(*NEEDS, "--no-wait", *SELECT)
     folder = cli.home / "state" / "protem"
