@@ -235,6 +235,13 @@ def items_of(answer: Any) -> list[dict[str, Any]]:
     return [item for item in found if isinstance(item, dict)]
 
 
+def object_of(answer: Any) -> dict[str, Any]:
+    """Return the answer if it is an object."""
+    if not isinstance(answer, dict):
+        raise CommandFailedError("the server's answer is not an object; are versions compatible?")
+    return answer
+
+
 def _with_wait(query: Mapping[str, Any] | None, wait: float) -> dict[str, Any]:
     return {**(query or {}), **({"wait": int(wait)} if wait else {})}
 

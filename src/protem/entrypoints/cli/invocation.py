@@ -30,7 +30,7 @@ class Invocation:
     @property
     def machine_readable(self) -> bool:
         """Whether a program reads the output."""
-        return self.output != "table"
+        return self.output in ("json", "yaml")
 
     @property
     def may_prompt(self) -> bool:

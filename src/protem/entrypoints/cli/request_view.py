@@ -7,6 +7,7 @@ Not here: fetching. Nothing that a decision rests on is shortened.
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from protem.entrypoints.cli.scope_view import (
     privilege_text,
     scope_rows,
 )
-from protem.entrypoints.cli.terminal import styled
+from protem.entrypoints.cli.terminal import styled, width
 from protem.entrypoints.cli.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli.waiting import end_text, person_text, progress_text, verdicts
 
@@ -47,10 +48,12 @@ def plan_page(planned: Mapping[str, Any], target: str) -> str:
     lines += _block("Note", [*_risks(planned.get("traits")), *_notes(planned.get("findings"))])
     decision = planned.get("decision")
     if isinstance(decision, Mapping):
-        lines += _block(f"Policy: {decision_text(decision)}", finding_lines(decision))
+        lines += _policy(decision)
     capabilities = planned.get("capabilities")
     if isinstance(capabilities, Mapping):
-        lines += _block("The target", capability_lines(capabilities))
+        lines += _block(
+            "The target", [one for line in capability_lines(capabilities) for one in _wrapped(line)]
+        )
     return "\n".join(lines).rstrip()
 
 
@@ -73,10 +76,10 @@ def request_page(grant: Mapping[str, Any]) -> str:
     lines += _block("Note", [*_risks(request.get("traits")), *_notes(request.get("findings"))])
     decision = grant.get("decision")
     if isinstance(decision, Mapping):
-        lines += _block(f"Policy: {decision_text(decision)}", finding_lines(decision))
+        lines += _policy(decision)
     said = [f"{printable(who)}: {printable(verdict)}" for verdict, who in verdicts(grant)]
     lines += _block("Reviews", said)
-    lines += [ENFORCEMENT, f"Digest: {printable(grant.get('digest', ''))}"]
+    lines += [*_wrapped(ENFORCEMENT), f"Digest: {printable(grant.get('digest', ''))}"]
     return "\n".join(lines)
 
 
@@ -130,9 +133,9 @@ def _risks(traits: Any) -> list[str]:
 def _notes(findings: Any) -> Iterator[str]:
     for found in findings if isinstance(findings, list | tuple) else []:
         if isinstance(found, Mapping):
-            yield printable(found.get("message", ""))
+            yield from _wrapped(printable(found.get("message", "")))
         elif isinstance(found, list | tuple) and found:
-            yield printable(found[-1])
+            yield from _wrapped(printable(found[-1]))
 
 
 def _numbered(statements: Any) -> list[str]:
@@ -144,6 +147,16 @@ def _numbered(statements: Any) -> list[str]:
 
 def _indented(text: str) -> list[str]:
     return printable_lines(text.strip("\n")).split("\n")
+
+
+def _policy(decision: Mapping[str, Any]) -> list[str]:
+    findings = [line for text in finding_lines(decision) for line in _wrapped(text)]
+    return [f"Policy: {decision_text(decision)}", *(f"  {line}" for line in findings), ""]
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return prose in lines that fit; words move, nothing is cut."""
+    return textwrap.wrap(text, width() - 2, break_long_words=False, subsequent_indent="  ")
 
 
 def _block(title: str, lines: Sequence[str]) -> list[str]:

@@ -139,7 +139,7 @@ def moment_text(text: Any, now: datetime | None = None) -> str:
 
 
 def _coarse(length: timedelta) -> str:
-    seconds = int(length.total_seconds())
+    seconds = round(length.total_seconds())
     for unit in (86_400, 3_600, 60):
         if seconds >= unit * 3:
             smaller = {86_400: 3_600, 3_600: 60, 60: 60 if seconds >= 600 else 1}[unit]  # noqa: PLR2004  # ten minutes

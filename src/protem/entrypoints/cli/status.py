@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from protem.entrypoints.cli.api_client import connect, items_of
+from protem.entrypoints.cli.api_client import connect, items_of, object_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -34,7 +34,7 @@ def command() -> int:
         say(f"try: {printable(error.next_step)}")
         return ExitCode.LOGIN_NEEDED
     with client:
-        me = client.get("/v1/me")
+        me = object_of(client.get("/v1/me"))
         mine = items_of(client.get("/v1/grants", {"mine": "true", "limit": 100}))
         waiting = items_of(client.get("/v1/requests", {"to_review": "true", "limit": 100}))
     grants = [grant for grant in mine if grant.get("state") in _OPEN]
@@ -42,7 +42,7 @@ def command() -> int:
         fields = {"server": client.server, "principal": me, "grants": grants, "to_review": waiting}
         data(document(fields, current().output))
         return ExitCode.OK
-    groups = me.get("groups") if isinstance(me, Mapping) else None
+    groups = me.get("groups")
     listed = f" ({', '.join(map(str, groups))})" if isinstance(groups, list) and groups else ""
     data(f"{printable(person_text(me))}{printable(listed)} at {client.server}")
     data("\n" + grant_table(grants) if grants else "\nNo grants: you hold nothing.")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROGRAM = [sys.executable, "-m", "protem"]
 
 
@@ -95,7 +95,7 @@ class Terminal:
         self.pid, self._number = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execvpe(argv[0], list(argv), {**environment, "TERM": "xterm"})
+            os.execvpe(argv[0], list(argv), {**environment, "TERM": "xterm"})  # noqa: S606  # no shell
 
     def expect(self, text: str, seconds: float = 15) -> str:
         """Read until ``text`` has been shown.

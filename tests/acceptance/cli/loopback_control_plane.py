@@ -45,7 +45,7 @@ TARGET = {
 }
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """Becomes a problem document."""
 
     def __init__(self, status: int, code: str, detail: str, **more: Any) -> None:
@@ -113,7 +113,7 @@ class LoopbackControlPlane:
                 document = self._route(method, parts.path, query, body, handler.headers)
                 if key:
                     self.answers[key] = document
-        except Problem as problem:
+        except ProblemError as problem:
             status, document = problem.status, problem.body
         if self.lose_answers and method == "POST":
             self.lose_answers -= 1
@@ -130,15 +130,17 @@ class LoopbackControlPlane:
         except OSError:
             handler.close_connection = True
 
-    def _route(self, method: str, path: str, query: Any, body: Any, headers: Any) -> Any:
+    def _route(  # noqa: C901, PLR0911, PLR0912  # a route a case
+        self, method: str, path: str, query: Any, body: Any, headers: Any
+    ) -> Any:
         names = [unquote(part) for part in path.split("/")[2:]]
         if names == ["sign-in"]:
             if body["token"] != ONE_TIME_TOKEN:
-                raise Problem(401, "unauthenticated", "this token is unknown or used")
+                raise ProblemError(401, "unauthenticated", "this token is unknown or used")
             later = format_instant(datetime.now(UTC) + timedelta(hours=8))
             return {"token": SESSION_TOKEN, "expires_at": later, "principal": ADA}
         if headers.get("Authorization") != f"Bearer {SESSION_TOKEN}":
-            raise Problem(401, "unauthenticated", "sign in first")
+            raise ProblemError(401, "unauthenticated", "sign in first")
         match [method, *names]:
             case ["GET", "me"]:
                 return ADA
@@ -165,14 +167,14 @@ class LoopbackControlPlane:
                 keep = listing == "grants" or "to_review" not in query
                 return {"items": mine if keep else [], "next": None}
             case ["GET", "doctor"]:
-                raise Problem(403, "denied", "administrators only")
+                raise ProblemError(403, "denied", "administrators only")
             case ["POST", "sign-out"]:
                 return {}
             case [_, "requests" | "grants", grant_id, *verb]:
                 if grant_id not in self.grants:
-                    raise Problem(404, "not_found", f"there is no grant {grant_id} of yours")
+                    raise ProblemError(404, "not_found", f"there is no grant {grant_id} of yours")
                 return self._on_grant(self.grants[grant_id], verb, query, body)
-        raise Problem(404, "not_found", f"there is no {path}")
+        raise ProblemError(404, "not_found", f"there is no {path}")
 
     def _on_grant(self, grant: Any, verb: list[str], query: Any, body: Any) -> Any:
         match verb:
@@ -180,14 +182,14 @@ class LoopbackControlPlane:
                 self._wait(grant, query)
             case ["reviews"]:
                 if body["digest"] != grant["digest"]:
-                    raise Problem(409, "conflict", "it changed since you saw it")
+                    raise ProblemError(409, "conflict", "it changed since you saw it")
                 grant["approvals"].append({**body, "reviewer": "local|dana"})
                 self.move(grant, "approved" if body["verdict"] == "approve" else "denied")
             case ["cancel"]:
                 self.move(grant, "cancelled")
             case ["activate"]:
                 if grant["state"] != "approved":
-                    raise Problem(409, "conflict", f"it is {grant['state']}")
+                    raise ProblemError(409, "conflict", f"it is {grant['state']}")
                 self.activate(grant, body["public_half"])
             case ["extend"]:
                 at = datetime.fromisoformat(grant["expires_at"])
@@ -198,7 +200,10 @@ class LoopbackControlPlane:
         return grant
 
     def _wait(self, grant: Any, query: Any) -> None:
-        seen, end = int(query.get("after_version", 0)), time.monotonic() + float(query.get("wait", 0))
+        seen, end = (
+            int(query.get("after_version", 0)),
+            time.monotonic() + float(query.get("wait", 0)),
+        )
         with self.changed:
             while grant["version"] <= seen and (left := end - time.monotonic()) > 0:
                 self.changed.wait(left)
@@ -206,7 +211,7 @@ class LoopbackControlPlane:
     def _request(self, body: Any) -> Any:
         decision = decision_on(body)
         if decision["outcome"] == "denied":
-            raise Problem(
+            raise ProblemError(
                 403,
                 "policy_denied",
                 "production writes need an incident ticket",
@@ -269,16 +274,24 @@ class LoopbackControlPlane:
             with self._administrator() as connection:
                 connection.execute(
                     make.format(
-                        sql.Identifier(name), sql.Literal(public_half["value"]), sql.Identifier(name)
+                        sql.Identifier(name),
+                        sql.Literal(public_half["value"]),
+                        sql.Identifier(name),
                     )
                 )
         login = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "user": name}
         self.move(grant, "active", expires_at=format_instant(expires), login=login)
 
     def end(self, grant: Any, cause: str) -> None:
-        """Cut and remove; the role is really gone afterwards."""
+        """Cut and remove; the role is really gone afterwards. Harmless twice."""
         name = f"protem_{grant['id']}"
-        if self.postgresql is not None and grant["state"] == "active":
+        with self.changed:
+            live = grant["state"] == "active"
+            if live:
+                self.move(grant, "ending", end_cause=cause)
+        if not live:
+            return
+        if self.postgresql is not None:
             with self._administrator() as connection:
                 connection.execute(
                     "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity "
@@ -286,8 +299,7 @@ class LoopbackControlPlane:
                     (name,),
                 )
                 connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
-        if grant["state"] != "ended":
-            self.move(grant, "ended", end_cause=cause)
+        self.move(grant, "ended")
 
     def move(self, grant: Any, state: str, **changes: Any) -> None:
         """Change a grant and wake those who wait for it."""
