@@ -18,6 +18,7 @@ import structlog
 
 from protem.domain.errors import ProtemError
 from protem.domain.identifiers import TargetName
+from protem.ports.store import Transaction
 from protem.services.observe_targets import TargetState, observe_target
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.surroundings import Surroundings
@@ -25,6 +26,8 @@ from protem.services.surroundings import Surroundings
 PUBLISH_EVERY = timedelta(seconds=1)
 REMEMBER_ANSWERS = timedelta(days=1)
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
+_FORGET_EVERY_SECONDS = 600.0
+_WELL_AFTER_SECONDS = 5.0
 _log = structlog.stdlib.get_logger("protem.loops")
 
 
@@ -59,10 +62,13 @@ class BackgroundLoops:
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         """Run ``loop``, and run it again when it fails."""
         while True:
+            well = asyncio.get_running_loop().call_later(_WELL_AFTER_SECONDS, self.works, name)
             try:
                 await loop()
             except Exception as error:  # noqa: BLE001  # one loop's bug must not end the others
                 self.failed(name, error)
+            finally:
+                well.cancel()
             await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
 
     def failed(self, name: str, error: BaseException) -> None:
@@ -88,11 +94,14 @@ class BackgroundLoops:
                 await watch.changed(PUBLISH_EVERY)
 
     async def _forget_answers(self) -> None:
-        while True:
+        def work(transaction: Transaction) -> int:
             oldest = self.around.clock.now() - REMEMBER_ANSWERS
-            await self.around.store.write(lambda tx, o=oldest: tx.idempotency.forget_before(o))
+            return transaction.idempotency.forget_before(oldest)
+
+        while True:
+            await self.around.store.write(work)
             self.works("answers")
-            await asyncio.sleep(600)
+            await asyncio.sleep(_FORGET_EVERY_SECONDS)
 
 
 @dataclass(slots=True, kw_only=True)

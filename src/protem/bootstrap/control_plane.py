@@ -3,8 +3,8 @@
 Here: from settings to a working whole, and back to nothing. Not here: HTTP (entrypoints.http_api)
 and the loops themselves (background_loops).
 
-Invariants: everything that was opened is closed, in reverse; at most one control plane per state
-folder.
+Invariants: everything that was opened is closed, in reverse; at most one control plane serves a
+state folder.
 """
 
 from __future__ import annotations
@@ -36,8 +36,16 @@ from protem.system.randomness import SystemRandomness
 
 
 @asynccontextmanager
-async def open_control_plane(settings: Settings, folder: Path) -> AsyncIterator[ControlPlane]:
+async def open_control_plane(
+    settings: Settings, folder: Path, *, serving: bool = True
+) -> AsyncIterator[ControlPlane]:
     """Open everything that a settings file in ``folder`` declares.
+
+    Args:
+        settings: the file.
+        folder: where it is; paths in it are relative to this.
+        serving: hold the state folder for this process. Account commands do not: the store keeps
+            processes apart, and a server notices what they did within a second.
 
     Raises:
         ConflictError: when another process has the state folder.
@@ -45,9 +53,12 @@ async def open_control_plane(settings: Settings, folder: Path) -> AsyncIterator[
     """
     state = StateFolder(path=folder / settings.server.state_dir)
     async with AsyncExitStack() as opened:
-        opened.enter_context(state.locked())
+        state.check()
+        if serving:
+            opened.enter_context(state.locked())
         policy = CedarPolicy.load(folder / settings.policy.folder)
-        catalogue = declared_targets(settings, folder)
+        order_key = load_key(state.order_key)
+        catalogue = declared_targets(settings, folder, order_key.public_key)
         store = await SqliteStore.open(state.database)
         opened.push_async_callback(store.close)
         opened.push_async_callback(catalogue.close)
@@ -67,7 +78,7 @@ async def open_control_plane(settings: Settings, folder: Path) -> AsyncIterator[
             clock=clock,
             randomness=SystemRandomness(),
             audit_log=audit_log,
-            order_signer=load_key(state.order_key),
+            order_signer=order_key,
             announcer=LocalAnnouncer(),
             work_queue=reconciler,
             limits=_limits(settings.limits),

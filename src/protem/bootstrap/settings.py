@@ -270,21 +270,29 @@ def declared_target(name: str, settings: Settings) -> Target:
             )
             for profile, body in declared.profiles.items()
         },
+        credential_hints={"scram_iterations": declared.scram_iterations},
     )
 
 
 def declared_principal(name: str, settings: Settings) -> Principal:
     """Return a user of the file."""
-    user = settings.identity.local.users[name]
+    return principal_of(name, settings.identity.local.users[name])
+
+
+def principal_of(name: str, user: UserSettings) -> Principal:
+    """Return the principal that ``user`` describes."""
     return Principal(
-        id=PrincipalId(issuer=LOCAL_ISSUER, subject=name),
+        id=local_id(name),
         display=user.display or name,
         kind=PrincipalKind(user.kind),
         groups=frozenset(GroupName(group) for group in user.groups),
-        acts_for=None
-        if user.acts_for is None
-        else PrincipalId(issuer=LOCAL_ISSUER, subject=user.acts_for),
+        acts_for=None if user.acts_for is None else local_id(user.acts_for),
     )
+
+
+def local_id(subject: str) -> PrincipalId:
+    """Return the identity of a local account."""
+    return PrincipalId(issuer=LOCAL_ISSUER, subject=subject)
 
 
 def _explain(path: Path, error: ValidationError) -> str:

@@ -2,8 +2,8 @@
 
 Here: its layout, making it, and its lock. Not here: what is in the files.
 
-Invariants: mode 0700; two processes never have the same folder open, so that what one remembers
-(sessions, who leads) is true. The kernel drops the lock with its holder, however that dies.
+Invariants: mode 0700; two servers never have the same folder open, so that one event loop carries
+all news and one reconciler leads. The kernel drops the lock with its holder, however that dies.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class StateFolder:
             except BlockingIOError as error:
                 raise ConflictError(
                     f"a server is running on state folder {self.path}",
-                    next_step="use the running server (its API manages accounts), or stop it first",
+                    next_step="stop it first, or give this one a state_dir of its own",
                 ) from error
             yield
         finally:

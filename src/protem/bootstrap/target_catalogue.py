@@ -81,27 +81,42 @@ class DeclaredTargets:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        for adapter in (*self._planners.values(), *self._connectors.values()):
-            await adapter.close()
+        for planner in self._planners.values():
+            await planner.close()
+        for connector in self._connectors.values():
+            await connector.close()
 
 
-def declared_targets(settings: Settings, folder: Path) -> DeclaredTargets:
+def declared_targets(settings: Settings, folder: Path, order_key: bytes) -> DeclaredTargets:
     """Return the catalogue of a settings file in ``folder``.
+
+    Args:
+        settings: the file.
+        folder: where it is; paths in it are relative to this.
+        order_key: raw Ed25519 public key that orders are signed with.
 
     Raises:
         InvalidError: when a secret cannot be read, or an extra is not installed.
     """
     targets = [declared_target(name, settings) for name in settings.targets]
     adapters = {
-        target.name: _BY_SCHEME[target.scheme](target.name, settings.targets[target.name], folder)
+        target.name: _BY_SCHEME[target.scheme](
+            target, settings.targets[target.name], folder, order_key
+        )
         for target in targets
     }
     return DeclaredTargets(targets, adapters)
 
 
-def _postgresql(name: TargetName, declared: TargetSettings, folder: Path) -> TargetAdapters:
+def _postgresql(
+    target: Target, declared: TargetSettings, folder: Path, order_key: bytes
+) -> TargetAdapters:
+    name = target.name
     try:
-        from protem.connectors.postgresql import PostgresqlConnector  # noqa: PLC0415  # an extra
+        from protem.connectors.postgresql import (  # noqa: PLC0415  # an extra
+            PostgresqlConnector,
+            PostgresqlSettings,
+        )
         from protem.planners.postgresql import PostgresqlPlanner  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise _missing_extra(name, "postgresql", error) from error
@@ -119,13 +134,17 @@ def _postgresql(name: TargetName, declared: TargetSettings, folder: Path) -> Tar
         folder=folder,
         application="protem-planner",
     )
+    settings = PostgresqlSettings(
+        target=name,
+        administrator=administrator,
+        login=login_facts(declared, folder),
+        min_scram_iterations=declared.scram_iterations,
+        order_key=order_key,
+    )
+    marked = [(tag.path, tag.part) for tag in target.tags if tag.part is not None]
     return TargetAdapters(
-        connector=lambda: PostgresqlConnector(
-            administrator,
-            login=login_facts(declared, folder),
-            scram_iterations=declared.scram_iterations,
-        ),
-        planner=lambda: PostgresqlPlanner(lambda: planner),
+        connector=lambda: PostgresqlConnector(settings),
+        planner=lambda: PostgresqlPlanner(lambda: planner, sensitive_columns=marked),
     )
 
 
@@ -136,6 +155,6 @@ def _missing_extra(name: TargetName, extra: str, error: ModuleNotFoundError) -> 
     )
 
 
-_BY_SCHEME: Mapping[str, Callable[[TargetName, TargetSettings, Path], TargetAdapters]] = {
+_BY_SCHEME: Mapping[str, Callable[[Target, TargetSettings, Path, bytes], TargetAdapters]] = {
     "postgresql": _postgresql,
 }

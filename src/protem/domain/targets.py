@@ -35,6 +35,8 @@ class Target:
         labels: facts for policy, such as ``env``, ``tier``, ``service`` and ``owner``.
         tags: marks on tables and columns, such as ``pii``.
         profiles: scopes by name for sessions whose command is not known yet.
+        credential_hints: what a client must know to make its credential, such as
+            ``scram_iterations``.
     """
 
     name: TargetName
@@ -42,3 +44,4 @@ class Target:
     labels: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[Tag, ...] = ()
     profiles: Mapping[ProfileName, Scope] = field(default_factory=dict)
+    credential_hints: Mapping[str, int] = field(default_factory=dict)

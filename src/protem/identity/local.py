@@ -6,7 +6,7 @@ accounts (services.manage_accounts) or exchanging one-time tokens (services.sign
 Invariants:
 - Only the fingerprint of a token is looked up, so timing tells nothing about stored tokens.
 - A proof is remembered for at most ``REMEMBERED``, and is forgotten at once when its account
-  changes in this process; a state folder has one process, so there is no other.
+  changes in this process. Whatever is written is checked again in its own transaction.
 - An agent is nobody while the person it acts for is disabled (law 6).
 """
 
@@ -23,7 +23,7 @@ from protem.ports.store import Store, Transaction
 
 ISSUER = "local"
 REMEMBERED = timedelta(seconds=1)
-"""By so much may a session outlive its expiry; nothing else is late."""
+"""By so much may a session outlive its expiry, or a change made by another process."""
 _MOST_REMEMBERED = 10_000
 _SIGN_IN = "protem login"
 

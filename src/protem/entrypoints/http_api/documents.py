@@ -91,6 +91,7 @@ def of_target(target: Target, capabilities: Capabilities) -> dict[str, Any]:
         "labels": dict(target.labels),
         "profiles": {name: scope.to_json() for name, scope in target.profiles.items()},
         "capabilities": of_capabilities(capabilities),
+        **target.credential_hints,
     }
 
 

@@ -33,18 +33,6 @@ from protem.domain.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-STATUSES: tuple[tuple[type[ProtemError], int, str], ...] = (
-    (InvalidError, 422, "Not well formed"),
-    (UnauthenticatedError, 401, "Not signed in"),
-    (DeniedError, 403, "Denied"),
-    (NotFoundError, 404, "Not found"),
-    (ExpiredError, 410, "Too late"),
-    (ConflictError, 409, "In conflict with the present state"),
-    (AuditUnavailableError, 503, "The audit log cannot be written"),
-    (RefusedError, 502, "The target refuses"),
-    (TargetError, 503, "The target cannot do it now"),
-)
-"""The first family that fits; a family comes before its parent."""
 _TYPE = "https://protem.dev/problems/"
 _RETRY_AFTER_SECONDS = "2"
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 400: "invalid"}
@@ -63,14 +51,26 @@ class TooLargeError(ProtemError):
     code = "too_large"
 
 
+STATUSES: tuple[tuple[type[ProtemError], int, str], ...] = (
+    (InvalidError, 422, "Not well formed"),
+    (UnauthenticatedError, 401, "Not signed in"),
+    (DeniedError, 403, "Denied"),
+    (NotFoundError, 404, "Not found"),
+    (ExpiredError, 410, "Too late"),
+    (ConflictError, 409, "In conflict with the present state"),
+    (AuditUnavailableError, 503, "The audit log cannot be written"),
+    (RefusedError, 502, "The target refuses"),
+    (TargetError, 503, "The target cannot do it now"),
+    (TooManyError, 429, "Too many at once"),
+    (TooLargeError, 413, "Too large"),
+)
+"""The first family that fits; a family comes before its parent."""
+
+
 def problem_of(error: ProtemError) -> tuple[int, dict[str, Any]]:
     """Return status and document of an error, without the request's id."""
     status, title = 500, "Something went wrong"
-    for family, its_status, its_title in (
-        *STATUSES,
-        (TooManyError, 429, "Too many at once"),
-        (TooLargeError, 413, "Too large"),
-    ):
+    for family, its_status, its_title in STATUSES:
         if isinstance(error, family):
             status, title = its_status, its_title
             break

@@ -1,0 +1,215 @@
+"""``protem server``: run the control plane, set it up, and keep its local accounts.
+
+Here: the commands. Not here: what they do (bootstrap, services). They work on the settings file and
+its state folder, on the server's own host; ``account`` works while the server runs, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from protem.domain.errors import InvalidError
+from protem.domain.instants import format_instant
+from protem.entrypoints.cli.documents import document
+from protem.entrypoints.cli.invocation import common_options, current
+
+if TYPE_CHECKING:
+    from protem.services.surroundings import Surroundings
+
+T = TypeVar("T")
+_config = click.option(
+    "--config",
+    "config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("protem.toml"),
+    show_default=True,
+    envvar="PROTEM_SERVER_CONFIG",
+    help="The settings file.",
+)
+
+
+@click.group(name="server", invoke_without_command=True)
+@_config
+@common_options
+@click.pass_context
+def command(context: click.Context, config: Path) -> None:
+    """Run the control plane until it is told to stop."""
+    if context.invoked_subcommand is not None:
+        return
+    _need_extra()
+    from protem.bootstrap.serving_process import run_server  # noqa: PLC0415  # the extra
+    from protem.bootstrap.settings import load_settings  # noqa: PLC0415
+    from protem.entrypoints.http_api.app import create_app  # noqa: PLC0415
+
+    settings = load_settings(config)
+    run_server(
+        settings,
+        config.absolute().parent,
+        lambda plane: create_app(plane, allowed_hosts=settings.server.allowed_hosts),
+    )
+
+
+@command.command("init")
+@_config
+@click.option("--administrator", default="admin", show_default=True, help="Its account's name.")
+@common_options
+def init(config: Path, administrator: str) -> None:
+    """Make settings, keys, policy and an administrator, where missing."""
+    _need_extra()
+    from protem.bootstrap.initialise import initialise  # noqa: PLC0415  # the extra
+
+    done = asyncio.run(initialise(config.absolute(), administrator))
+    for path in done.made:
+        _say(f"made {path}")
+    if done.token is None:
+        _say(f"account {administrator} exists; a new one-time token for it:")
+        _say(f"  protem server account token {administrator} --config {config}")
+        return
+    expires = format_instant(done.token.expires_at)
+    _say(f"one-time token of {administrator}, good once until {expires}, shown only now:")
+    _put(done.token.token.reveal(), {"token": done.token.token.reveal(), "expires_at": expires})
+
+
+@command.group("account")
+def account() -> None:
+    """Keep local accounts; takes effect within a second."""
+
+
+@account.command("add")
+@click.argument("name")
+@click.option("--display", help="The name people read.")
+@click.option("--group", "groups", multiple=True, help="A group; may be repeated.")
+@click.option("--kind", type=click.Choice(["person", "workload", "agent"]), default="person")
+@click.option("--acts-for", help="The person an agent acts for.")
+@_config
+@common_options
+def add(config: Path, name: str, **given: Any) -> None:
+    """Add an account and print a one-time token for it."""
+    _need_extra()
+    from protem.bootstrap.settings import UserSettings, principal_of  # noqa: PLC0415  # the extra
+    from protem.services.manage_accounts import add_account, issue_token  # noqa: PLC0415
+
+    user = UserSettings(**{**given, "groups": list(given["groups"])})
+    principal = principal_of(name, user)
+
+    async def work(around: Surroundings) -> str:
+        await add_account(around, _OPERATOR, principal)
+        return (await issue_token(around, _OPERATOR, principal.id)).token.reveal()
+
+    token = _on_store(config, work)
+    _say(f"account {name} added; its one-time token, shown only now:")
+    _put(token, {"token": token})
+
+
+@account.command("token")
+@click.argument("name")
+@_config
+@common_options
+def token(config: Path, name: str) -> None:
+    """Print a fresh one-time token for an account."""
+    _need_extra()
+    from protem.bootstrap.settings import local_id  # noqa: PLC0415  # the extra
+    from protem.services.manage_accounts import issue_token  # noqa: PLC0415
+
+    async def work(around: Surroundings) -> tuple[str, str]:
+        issued = await issue_token(around, _OPERATOR, local_id(name))
+        return issued.token.reveal(), format_instant(issued.expires_at)
+
+    text, expires = _on_store(config, work)
+    _put(text, {"token": text, "expires_at": expires})
+
+
+@account.command("disable")
+@click.argument("name")
+@_config
+@common_options
+def disable(config: Path, name: str) -> None:
+    """Disable an account; its sessions and grants end."""
+    _need_extra()
+    from protem.bootstrap.settings import local_id  # noqa: PLC0415  # the extra
+    from protem.services.manage_accounts import disable_account  # noqa: PLC0415
+
+    async def work(around: Surroundings) -> None:
+        await disable_account(around, _OPERATOR, local_id(name))
+
+    _on_store(config, work)
+    _say(f"account {name} is disabled")
+
+
+@account.command("list")
+@_config
+@common_options
+def list_(config: Path) -> None:
+    """List accounts."""
+    _need_extra()
+    from protem.services.manage_accounts import list_accounts  # noqa: PLC0415  # the extra
+
+    accounts = _on_store(config, list_accounts)
+    rows = [
+        {
+            "name": known.principal.id.subject,
+            "kind": str(known.principal.kind),
+            "groups": sorted(known.principal.groups),
+            "acts_for": known.principal.acts_for and known.principal.acts_for.subject,
+            "disabled": known.disabled,
+        }
+        for known in accounts
+    ]
+    lines = [
+        "\t".join(
+            [
+                known.principal.id.subject,
+                "disabled" if known.disabled else known.principal.kind,
+                ",".join(sorted(known.principal.groups)),
+            ]
+        )
+        for known in accounts
+    ]
+    _put("\n".join(lines), {"items": rows})
+
+
+_OPERATOR = "operator"
+"""The actor on record: whoever may read the state folder."""
+
+
+def _on_store(config: Path, work: Callable[[Surroundings], Awaitable[T]]) -> T:
+    from protem.bootstrap.control_plane import open_control_plane  # noqa: PLC0415  # the extra
+    from protem.bootstrap.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(config)
+    folder = config.absolute().parent
+
+    async def run() -> T:
+        async with open_control_plane(settings, folder, serving=False) as plane:
+            return await work(plane.around)
+
+    return asyncio.run(run())
+
+
+def _need_extra() -> None:
+    try:
+        import fastapi  # noqa: F401, PLC0415  # stands for the extra
+        import pydantic  # noqa: F401, PLC0415
+    except ModuleNotFoundError as error:
+        raise InvalidError(
+            "this installation has the command line alone",
+            next_step="pip install 'protem[server,postgresql]'",
+        ) from error
+
+
+def _put(text: str, data: Any) -> None:
+    """Write data to standard output."""
+    if current().machine_readable:
+        text = document(data, current().output).rstrip("\n")
+    sys.stdout.write(text + "\n")
+
+
+def _say(text: str) -> None:
+    """Talk on standard error."""
+    sys.stderr.write(text + "\n")
