@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any
@@ -42,7 +42,7 @@ ABOUT_REVIEW = frozenset({PolicyAction.APPROVE, PolicyAction.REVOKE})
 OWNER = "owner"
 _STRING_LABELS = ("env", "tier", "service")
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
-_TRAITS = tuple((trait, "by_profile" if trait is Trait.PROFILE else str(trait)) for trait in Trait)
+_Fact = Callable[[Question], Any]
 _SYSTEM_UID: Uid = (SYSTEM, "protem")
 
 
@@ -57,24 +57,17 @@ class CedarQuestion:
     def telling(self, facts: frozenset[str] | None) -> ToldQuestion:
         """Return what the engine is told: the attributes among ``facts``; None is all of them."""
         question = self.question
-        entities = [_user(question.principal, self.principal)]
+        entities = [_user(question.principal, self.principal, facts)]
         if question.target is not None and self.resource.uid[0] == TARGET:
-            entities.append(_target(question.target, self.resource))
-        context = _moment(question)
-        if question.action not in ABOUT_SYSTEM:
-            _add_ask(question, context, facts)
+            entities.append(_target(question.target, self.resource, facts))
+        known = _facts_of(question.action)
+        names = known if facts is None else known.keys() & facts
+        context = {name: fact for name in names if (fact := known[name](question)) is not None}
         requester = question.requester
         if question.action in ABOUT_REVIEW and requester is not None:
             requester_facts = _user_facts(requester)
             if requester_facts.uid != self.principal.uid:
-                entities.append(_user(requester, requester_facts))
-            context["requester"] = {"__entity": _entity(requester_facts.uid)}
-            context["is_self"] = requester.person == question.principal.person
-        if facts is not None:
-            context = {name: fact for name, fact in context.items() if name in facts}
-            for entity in entities:
-                attributes = entity["attrs"]
-                entity["attrs"] = {name: attributes[name] for name in attributes if name in facts}
+                entities.append(_user(requester, requester_facts, facts))
         return ToldQuestion(
             principal=_entity(self.principal.uid),
             resource=_entity(self.resource.uid),
@@ -150,13 +143,15 @@ def _user_facts(principal: Principal) -> EntityFacts:
     return EntityFacts(uid=uid, inside=frozenset({uid, *((GROUP, g) for g in principal.groups)}))
 
 
-def _user(principal: Principal, facts: EntityFacts) -> dict[str, Any]:
+def _user(principal: Principal, about: EntityFacts, facts: frozenset[str] | None) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    if facts is None or "kind" in facts:
+        attributes["kind"] = {"__entity": {"type": KIND, "id": str(principal.kind)}}
+    if facts is None or "person" in facts:
+        attributes["person"] = {"__entity": {"type": USER, "id": str(principal.person)}}
     return {
-        "uid": _entity(facts.uid),
-        "attrs": {
-            "kind": {"__entity": {"type": KIND, "id": str(principal.kind)}},
-            "person": {"__entity": {"type": USER, "id": str(principal.person)}},
-        },
+        "uid": _entity(about.uid),
+        "attrs": attributes,
         "parents": [{"type": GROUP, "id": group} for group in principal.groups],
     }
 
@@ -167,55 +162,81 @@ def _target_facts(target: Target) -> EntityFacts:
     return EntityFacts(uid=uid, inside=frozenset({uid, *labels}))
 
 
-def _target(target: Target, facts: EntityFacts) -> dict[str, Any]:
+def _target(target: Target, about: EntityFacts, facts: frozenset[str] | None) -> dict[str, Any]:
     labels: Mapping[str, str] = target.labels
     attributes: dict[str, Any] = {key: labels[key] for key in _STRING_LABELS if key in labels}
     attributes["name"] = str(target.name)
     attributes["scheme"] = target.scheme
     if OWNER in labels:
         attributes[OWNER] = {"__entity": {"type": GROUP, "id": labels[OWNER]}}
+    if facts is not None:
+        attributes = {name: attributes[name] for name in attributes.keys() & facts}
     return {
-        "uid": _entity(facts.uid),
+        "uid": _entity(about.uid),
         "attrs": attributes,
-        "parents": [_entity(uid) for uid in facts.inside if uid != facts.uid],
+        "parents": [_entity(uid) for uid in about.inside if uid != about.uid],
     }
 
 
-def _moment(question: Question) -> dict[str, Any]:
-    at = question.at.astimezone(UTC)
-    text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {
-        "at": {"__extn": {"fn": "datetime", "arg": text}},
-        "weekday": at.isoweekday(),
-        "hour": at.hour,
-        "minute": at.minute,
-    }
+def _at(question: Question) -> dict[str, Any]:
+    text = question.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"__extn": {"fn": "datetime", "arg": text}}
 
 
-def _add_ask(question: Question, context: dict[str, Any], facts: frozenset[str] | None) -> None:
+def _duration(question: Question) -> dict[str, Any]:
     seconds = math.ceil((question.duration or timedelta()).total_seconds())
-    context["duration"] = {"__extn": {"fn": "duration", "arg": f"{seconds}s"}}
-    context["extending"] = question.action is PolicyAction.EXTEND
-    context["program"] = question.program
-    context["tags"] = list(question.tags)
-    if facts is None or facts & {"tables", "privileges"}:
-        context["tables"], context["privileges"] = _touched(question.scope)
-    for trait, attribute in _TRAITS:
-        context[attribute] = trait in question.traits
-    if question.reason.strip():
-        context["reason"] = question.reason
-    if question.ticket.strip():
-        context["ticket"] = question.ticket
-    if question.profile is not None:
-        context["profile"] = question.profile
+    return {"__extn": {"fn": "duration", "arg": f"{seconds}s"}}
 
 
-def _touched(scope: Scope) -> tuple[list[str], list[str]]:
-    """Return the tables that a scope names, and what it does to anything."""
-    privileges = scope.privileges
-    paths = {privilege.path for privilege in privileges if privilege.kind == "table"}
-    tables = [".".join(map(_spell, path)) for path in paths]
-    return tables, list({privilege.action for privilege in privileges})
+def _has_trait(trait: Trait) -> _Fact:
+    return lambda question: trait in question.traits
+
+
+def _requester(question: Question) -> dict[str, Any] | None:
+    requester = question.requester
+    if requester is None:
+        return None
+    return {"__entity": {"type": USER, "id": str(requester.id)}}
+
+
+def _is_self(question: Question) -> bool:
+    requester = question.requester
+    return requester is not None and requester.person == question.principal.person
+
+
+_MOMENT: dict[str, _Fact] = {
+    "at": _at,
+    "weekday": lambda question: question.at.astimezone(UTC).isoweekday(),
+    "hour": lambda question: question.at.astimezone(UTC).hour,
+    "minute": lambda question: question.at.astimezone(UTC).minute,
+}
+_ASK: dict[str, _Fact] = _MOMENT | {
+    "duration": _duration,
+    "extending": lambda question: question.action is PolicyAction.EXTEND,
+    "reason": lambda question: question.reason if question.reason.strip() else None,
+    "ticket": lambda question: question.ticket if question.ticket.strip() else None,
+    "profile": lambda question: question.profile,
+    "program": lambda question: question.program,
+    "tables": lambda question: _tables(question.scope),
+    "privileges": lambda question: list({each.action for each in question.scope.privileges}),
+    "tags": lambda question: list(question.tags),
+    **{
+        "by_profile" if trait is Trait.PROFILE else str(trait): _has_trait(trait) for trait in Trait
+    },
+}
+_REVIEW: dict[str, _Fact] = _ASK | {"requester": _requester, "is_self": _is_self}
+
+
+def _facts_of(action: PolicyAction) -> Mapping[str, _Fact]:
+    """Return how each fact of the context is read, by name; None is absent."""
+    if action in ABOUT_SYSTEM:
+        return _MOMENT
+    return _REVIEW if action in ABOUT_REVIEW else _ASK
+
+
+def _tables(scope: Scope) -> list[str]:
+    paths = {privilege.path for privilege in scope.privileges if privilege.kind == "table"}
+    return [".".join(map(_spell, path)) for path in paths]
 
 
 def _spell(name: str) -> str:
