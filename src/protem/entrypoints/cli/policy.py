@@ -9,7 +9,6 @@ Exit codes: 0 fine, 1 a failed example, a refused set or an error, 2 usage.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protem.domain.errors import InvalidError, NotFoundError
+from protem.entrypoints.cli.documents import document
+from protem.entrypoints.cli.invocation import FORMATS
+from protem.entrypoints.cli.untrusted_text import printable
 
 if TYPE_CHECKING:
     from protem.domain.decisions import Decision, Question
     from protem.policy.policy_cases import CaseResult
     from protem.policy.policy_folder import Problem
 
-VERSION = 1
 _MARKS = {"satisfied": "+", "unsatisfied": "-", "failed": "!"}
 
 
@@ -32,9 +33,7 @@ def command() -> None:
     """Work on a folder of policies, without a server."""
 
 
-_output_option = click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), help="Default: table."
-)
+_output_option = click.option("-o", "--output", type=click.Choice(FORMATS), help="Default: table.")
 _folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
 
@@ -56,7 +55,7 @@ def lint_command(
     errors: Sequence[Problem] = read.problems
     warnings: Sequence[Problem] = [] if errors else lint(read, production)
     levels = [("error", found) for found in errors] + [("warning", found) for found in warnings]
-    if _for_machines(context, output):
+    if (shape := _format(context, output)) != "table":
         problems = [
             {
                 "level": level,
@@ -66,10 +65,14 @@ def lint_command(
             }
             for level, found in levels
         ]
-        _print_json({"problems": problems, "rules": len(read.rules), "policy_digest": read.digest})
+        _print_document(
+            {"problems": problems, "rules": len(read.rules), "policy_digest": read.digest}, shape
+        )
     else:
         for level, found in levels:
-            click.echo(f"{_plain(found.source)}: {level}: {_plain(found.message)} [{found.check}]")
+            click.echo(
+                f"{printable(found.source)}: {level}: {printable(found.message)} [{found.check}]"
+            )
         counts = f"{len(read.rules)} rules, {len(errors)} errors, {len(warnings)} warnings"
         click.echo(counts, err=True)
     context.exit(1 if errors or (strict and warnings) else 0)
@@ -88,14 +91,15 @@ def test_command(context: click.Context, folder: Path, output: str | None) -> No
     policy = CedarPolicy.load(folder)
     results = run_cases(policy, read_cases(folder))
     failed = [result for result in results if not result.passed]
-    if _for_machines(context, output):
-        _print_json(
+    if (shape := _format(context, output)) != "table":
+        _print_document(
             {
                 "tests": len(results),
                 "failed": len(failed),
                 "cases": [_case_document(result) for result in results],
                 "policy_digest": policy.digest,
-            }
+            },
+            shape,
         )
     else:
         for result in results:
@@ -140,8 +144,8 @@ def explain_command(
         raise click.UsageError("name a case with --case, or facts with --set")
     policy = CedarPolicy.load(folder)
     decision = policy.explain(_question(folder, case_name, facts))
-    if _for_machines(context, output):
-        _print_json({"decision": decision.to_json()})
+    if (shape := _format(context, output)) != "table":
+        _print_document({"decision": decision.to_json()}, shape)
     else:
         _print_decision(decision)
 
@@ -188,14 +192,13 @@ def _require_engine() -> None:
         )
 
 
-def _for_machines(context: click.Context, output: str | None) -> bool:
-    """Say whether JSON is asked, here or of the whole program; JSON is YAML as well."""
-    asked = output or getattr(context.find_root().obj, "output", None) or "table"
-    return asked != "table"
+def _format(context: click.Context, output: str | None) -> str:
+    """Return the format asked here, else the one asked of the whole program."""
+    return output or getattr(context.find_root().obj, "output", None) or "table"
 
 
-def _print_json(fields: Mapping[str, Any]) -> None:
-    click.echo(json.dumps({"version": VERSION, **fields}, indent=2))
+def _print_document(fields: Mapping[str, Any], output: str) -> None:
+    click.echo(document(fields, output))
 
 
 def _case_document(result: CaseResult) -> dict[str, Any]:
@@ -213,11 +216,11 @@ def _case_document(result: CaseResult) -> dict[str, Any]:
 
 def _print_case(result: CaseResult) -> None:
     mark = "ok    " if result.passed else "FAILED"
-    click.echo(f"{mark}  {_plain(result.case.name)}")
+    click.echo(f"{mark}  {printable(result.case.name)}")
     for field, expected, decided in result.differences:
         click.echo(f"        {field}:")
-        click.echo(f"          - expected  {_plain(expected) or '(nothing)'}")
-        click.echo(f"          + decided   {_plain(decided) or '(nothing)'}")
+        click.echo(f"          - expected  {printable(expected) or '(nothing)'}")
+        click.echo(f"          + decided   {printable(decided) or '(nothing)'}")
     if not result.passed:
         _print_findings(result.decision, "        ")
 
@@ -228,7 +231,7 @@ def _print_decision(decision: Decision) -> None:
 
     click.echo(str(decision.outcome).replace("_", " "))
     for need in decision.approvals:
-        click.echo(f"  approval by {describe_approval(need)} (rule {_plain(need.rule)})")
+        click.echo(f"  approval by {describe_approval(need)} (rule {printable(need.rule)})")
     if decision.longest is not None:
         click.echo(f"  at most {format_duration(decision.longest)}")
     _print_findings(decision, "  ")
@@ -236,15 +239,8 @@ def _print_decision(decision: Decision) -> None:
 
 def _print_findings(decision: Decision, indent: str) -> None:
     for found in decision.findings:
-        where = f" ({_plain(found.source)})" if found.source else ""
+        where = f" ({printable(found.source)})" if found.source else ""
         mark = _MARKS[str(found.status)]
-        click.echo(f"{indent}{mark} {_plain(found.rule)}{where}: {_plain(found.message)}")
+        click.echo(f"{indent}{mark} {printable(found.rule)}{where}: {printable(found.message)}")
         if found.next_step:
-            click.echo(f"{indent}  try: {_plain(found.next_step)}")
-
-
-def _plain(text: str) -> str:
-    """Return ``text`` with everything that could act on a terminal made visible."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
-    )
+            click.echo(f"{indent}  try: {printable(found.next_step)}")
