@@ -113,10 +113,7 @@ def _postgresql(
 ) -> TargetAdapters:
     name = target.name
     try:
-        from protem.connectors.postgresql import (  # noqa: PLC0415  # an extra
-            PostgresqlConnector,
-            PostgresqlSettings,
-        )
+        from protem.connectors.postgresql import PostgresqlConnector  # noqa: PLC0415  # an extra
         from protem.planners.postgresql import PostgresqlPlanner  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise _missing_extra(name, "postgresql", error) from error
@@ -134,16 +131,15 @@ def _postgresql(
         folder=folder,
         application="protem-planner",
     )
-    settings = PostgresqlSettings(
-        target=name,
-        administrator=administrator,
-        login=login_facts(declared, folder),
-        min_scram_iterations=declared.scram_iterations,
-        order_key=order_key,
-    )
     marked = [(tag.path, tag.part) for tag in target.tags if tag.part is not None]
     return TargetAdapters(
-        connector=lambda: PostgresqlConnector(settings),
+        connector=lambda: PostgresqlConnector(
+            administrator,
+            target=name,
+            login=login_facts(declared, folder),
+            scram_iterations=declared.scram_iterations,
+            order_key=order_key,
+        ),
         planner=lambda: PostgresqlPlanner(lambda: planner, sensitive_columns=marked),
     )
 

@@ -96,6 +96,7 @@ def start(
         )
     binaries = found[chosen]
     home = folder or Path(tempfile.mkdtemp(prefix="protem-pg-"))
+    home.mkdir(mode=0o700, exist_ok=True)
     home.chmod(0o700)
     _initialise(binaries, home)
     port = _free_port()
@@ -103,7 +104,11 @@ def start(
     server = PostgresqlServer(
         port=port, folder=home, binaries=binaries, process=process, version=chosen
     )
-    _wait(server)
+    try:
+        _wait(server)
+    except BaseException:  # also an interruption must not leave a server behind
+        server.stop()
+        raise
     return server
 
 
@@ -169,5 +174,4 @@ def _wait(server: PostgresqlServer) -> None:
         else:
             return
     log = (server.folder / "log").read_text(errors="replace")[-800:]
-    server.stop()
     raise ServerUnavailableError(f"PostgreSQL {server.version} did not start: {log}")

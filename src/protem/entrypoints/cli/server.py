@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -193,14 +194,11 @@ def _on_store(config: Path, work: Callable[[Surroundings], Awaitable[T]]) -> T:
 
 
 def _need_extra() -> None:
-    try:
-        import fastapi  # noqa: F401, PLC0415  # stands for the extra
-        import pydantic  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
+    if find_spec("fastapi") is None or find_spec("pydantic") is None:
         raise InvalidError(
             "this installation has the command line alone",
             next_step="pip install 'protem[server,postgresql]'",
-        ) from error
+        )
 
 
 def _put(text: str, data: Any) -> None:

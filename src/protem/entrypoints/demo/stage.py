@@ -31,6 +31,8 @@ from protem.testing import postgresql_server
 from protem.testing.postgresql_server import PostgresqlServer
 
 SERVER_STARTS_WITHIN_SECONDS = 20.0
+_IMPORT_PATH = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
+"""Children run in another folder and must find the same code, installed or not."""
 SERVER_STOPS_WITHIN_SECONDS = 8.0
 
 
@@ -105,7 +107,12 @@ def _start_server(folder: Path, settings: Path, url: str) -> subprocess.Popen[by
     command += ["server", "--config", str(settings)]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # our own program
-            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
+            command,
+            env={**os.environ, "PYTHONPATH": _IMPORT_PATH},
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
         )
     deadline = time.monotonic() + SERVER_STARTS_WITHIN_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
@@ -143,7 +150,7 @@ def _hire(
         "PROTEM_SERVER": url,
         "NO_COLOR": "1",
         "LANG": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONPATH": _IMPORT_PATH,
     }
     made = _protem(folder, {}, "server", "account", "token", name, "--config", str(settings))
     token = made.stdout.strip()
@@ -160,7 +167,7 @@ def _protem(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603  # our own program
         [sys.executable, "-m", "protem", *arguments],
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": _IMPORT_PATH, **environment},
         cwd=folder,
         input=given,
         capture_output=True,

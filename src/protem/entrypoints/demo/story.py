@@ -183,8 +183,9 @@ def _no_standing_access(teller: Teller, stage: Stage) -> None:
 
 def _the_command_is_the_request(teller: Teller, stage: Stage) -> None:
     teller.scene("She asks what her query would need. The database's own analyser answers.")
+    asked = ("--on", "orders-db", "--why", "stuck orders", "--ticket", "INC-421")
     told = teller.types(
-        stage.people["dana"], "protem", "plan", "--on", "orders-db", "--", "psql", "-c", ORDER_SQL
+        stage.people["dana"], "protem", "plan", *asked, "--", "psql", "-c", ORDER_SQL
     )
     named = all(column in told.out for column in ("customer_id", "id", "status"))
     teller.check(that=told.code == 0 and named, says="three columns of one table, and no more")
