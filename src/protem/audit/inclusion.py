@@ -58,6 +58,11 @@ def prove(folder: Path, index: int) -> dict[str, object]:
     entry = next(islice(lines, index, None), None)
     if entry is None or leaf_hash(entry) != packed[index * HASH_SIZE : (index + 1) * HASH_SIZE]:
         raise ValueError(f"entry {index} is damaged; verify the log")
+    return document(index, entry, path, note)
+
+
+def document(index: int, entry: bytes, path: Sequence[bytes], note: bytes) -> dict[str, object]:
+    """Return the proof document of these parts."""
     return {
         "type": TYPE,
         "index": index,

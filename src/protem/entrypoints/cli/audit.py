@@ -87,12 +87,10 @@ def verify(  # noqa: PLR0913  # one parameter for each option
 @click.option("--from", "folder", type=_FOLDER, help="A log's folder; else the server is asked.")
 def prove(index: int, folder: Path | None) -> None:
     """Print a proof that entry INDEX is in the log, for `verify` to check anywhere."""
-    from protem.audit.inclusion import prove as prove_from  # noqa: PLC0415  # loaded when used
+    from protem.audit import inclusion  # noqa: PLC0415  # loaded when used
 
     try:
-        proof = (
-            prove_from(folder, index) if folder else _connect().get("/v1/audit/proof", index=index)
-        )
+        proof = inclusion.prove(folder, index) if folder else _served_proof(_connect(), index)
     except (ValueError, OSError) as error:
         raise click.ClickException(_plain(str(error))) from error
     click.echo(json.dumps(proof))
@@ -129,14 +127,14 @@ def export(destination: Path, folder: Path | None) -> None:
 def tail(*, lines: int, follow: bool, output: str) -> None:
     """Show the newest entries of the server's log."""
     client = _connect()
-    size = int(client.get("/v1/audit/entries", start=0, limit=1)["size"])
+    size = int(client.get("/v1/audit/entries", {"start": 0, "limit": 1})["size"])
     seen = max(0, size - lines)
     for index, body in _pages(client, seen):
         _print_entry(index, body, output)
         seen = index + 1
     if not follow:
         return
-    for _ in client.stream_events("/v1/events"):  # an event says that there is more to read
+    for _ in client.stream_events():  # an event says that there is more to read
         for index, body in _pages(client, seen):
             _print_entry(index, body, output)
             seen = index + 1
@@ -148,9 +146,24 @@ def _connect() -> Any:
     return api_client.connect()
 
 
+def _served_proof(client: Any, index: int) -> dict[str, object]:
+    """Put the server's parts together, and see that they fit before somebody relies on them."""
+    from protem.audit import checkpoint, inclusion, tree  # noqa: PLC0415  # loaded when used
+
+    answer = client.get("/v1/audit/proof", {"index": index})
+    found = client.get("/v1/audit/entries", {"start": index, "limit": 1})["entries"]
+    if not found:
+        raise click.ClickException(f"the server shows no entry {index}")
+    entry, note = str(found[0]["body"]).encode(), str(answer["checkpoint"]).encode()
+    path = [bytes.fromhex(step) for step in answer["hashes"]]
+    head = checkpoint.peek(note)
+    tree.verify_inclusion(tree.leaf_hash(entry), index, head.size, path, head.root)
+    return inclusion.document(index, entry, path, note)
+
+
 def _pages(client: Any, start: int) -> Iterator[tuple[int, str]]:
     while True:
-        entries = client.get("/v1/audit/entries", start=start, limit=_PAGE)["entries"]
+        entries = client.get("/v1/audit/entries", {"start": start, "limit": _PAGE})["entries"]
         if not entries:
             return
         for entry in entries:
