@@ -113,6 +113,11 @@ def reviewed(grant: Grant, approval: Approval) -> AuditEvent:
     return _of_grant(kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json())
 
 
+def allowed(grant: Grant, decision: Decision, at: datetime) -> AuditEvent:
+    """Policy needed nobody: the request was approved by rule."""
+    return _of_grant("request.allowed", grant, at, SYSTEM, policy_digest=decision.policy_digest)
+
+
 def closed_unused(grant: Grant, at: datetime, actor: str) -> AuditEvent:
     """A request was denied by policy, cancelled, or lapsed: the state says which."""
     return _of_grant(f"request.{grant.state}", grant, at, actor)

@@ -24,7 +24,6 @@ from protem.domain import audit_events, grants
 from protem.domain.audit_events import AuditEvent
 from protem.domain.errors import (
     ConflictError,
-    IndeterminateError,
     NotFoundError,
     ProtemError,
     RefusedError,
@@ -212,7 +211,7 @@ class ReconcileGrants:
                 receipt = await connector.provision(grant.order, grant.public_half)
         except (RefusedError, NotFoundError) as error:
             return self._give_up(grant, error.message)
-        except (RetryLaterError, IndeterminateError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  # our own fault too is recorded and tried again
             return self._try_again(grant, error)
         now = around.clock.now()
         made = grants.provisioned(
@@ -226,7 +225,7 @@ class ReconcileGrants:
             connector = around.catalogue.connector(grant.target)
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
                 await connector.end(grant.id)
-        except (ProtemError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, ending goes on
             return self._try_again(grant, error)
         now = around.clock.now()
         over = grants.ended(grant, at=now)
@@ -241,10 +240,10 @@ class ReconcileGrants:
         )
         return ending, audit_events.ending(ending, now, audit_events.SYSTEM)
 
-    def _try_again(self, grant: Grant, error: ProtemError | TimeoutError) -> _Result:
+    def _try_again(self, grant: Grant, error: Exception) -> _Result:
         around = self._around()
         now = around.clock.now()
-        why = error.message if isinstance(error, ProtemError) else "the target did not answer"
+        why = _explain(error)
         asked = error.delay if isinstance(error, RetryLaterError) else None
         delay = asked or self._backoff(grant.attempts)
         later = grants.retry(grant, due_at=_no_later_than_expiry(grant, now + delay), error=why)
@@ -254,6 +253,15 @@ class ReconcileGrants:
         limits = self._around().limits
         doubled: timedelta = limits.retry_first * (1 << min(attempts, 20))
         return min(doubled, limits.retry_longest)
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ProtemError):
+        return error.message
+    if isinstance(error, TimeoutError):
+        return "the target did not answer in time"
+    # The text of a foreign exception may hold what must not be shown; its name is enough to look.
+    return f"unexpected {type(error).__name__} in the connector"
 
 
 def _no_later_than_expiry(grant: Grant, due_at: datetime) -> datetime:

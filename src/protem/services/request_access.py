@@ -89,6 +89,7 @@ def _record(
     elif decision.outcome is Outcome.ALLOWED:
         grant = grants.approve(grant, lapses_at=now + around.limits.approval_lapses_after)
         transaction.grants.save(grant)
+        transaction.audit.append(audit_events.allowed(grant, decision, now))
         if public_half is not None:
             standing = Standing(revision=revision, decision=decision, at=now)
             grant = activate_in(around, transaction, grant, public_half, standing)

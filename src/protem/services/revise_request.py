@@ -51,6 +51,7 @@ async def revise_request(
             unused = now + around.limits.approval_lapses_after
             edited = grants.approve(edited, lapses_at=unused)
             transaction.grants.save(edited)
+            transaction.audit.append(audit_events.allowed(edited, decision, now))
         return AccessRequested(grant=edited, revision=revision, decision=decision)
 
     asked = await around.store.write(work)

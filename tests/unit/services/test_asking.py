@@ -41,7 +41,12 @@ async def test_an_auto_approved_request_is_provisioned_in_one_step(company):
     assert held.scope == SCOPES["orders"].scope
     assert held.expires_at == company.clock.now() + timedelta(minutes=15)
     kinds = [entry["kind"] for entry in await company.entries()]
-    assert kinds == ["request.created", "grant.activated", "grant.provisioned"]
+    assert kinds == [
+        "request.created",
+        "request.allowed",
+        "grant.activated",
+        "grant.provisioned",
+    ]
 
 
 async def test_intent_is_on_record_before_the_target_is_touched(company):

@@ -93,6 +93,27 @@ async def test_ending_is_tried_until_the_target_obeys(company, active):
     assert company.target.grants == {}
 
 
+async def test_a_fault_of_our_own_does_not_stop_ending(company, active):
+    """An exception that nobody foresaw is recorded without its text, and ending goes on."""
+    company.connector.fail_next(ZeroDivisionError("a secret in a foreign message"))
+    await end_grant(company.around, company.dana, active.id)
+    await company.reconciler.run_once()
+    waiting = await grant_now(company, active.id)
+    assert waiting.last_error == "unexpected ZeroDivisionError in the connector"
+    company.clock.advance(company.around.limits.retry_longest)
+    await company.reconciler.run_once()
+    assert company.target.grants == {}
+
+
+async def test_every_change_of_a_grant_is_one_entry_in_order(company, active):
+    """From asking to ended, the log's sequence of one grant has no gap and no repeat."""
+    await end_grant(company.around, company.dana, active.id)
+    await company.reconciler.run_once()
+    entries = [row for row in await company.entries() if row["grant"] == active.id]
+    assert [row["seq"] for row in entries] == list(range(1, len(entries) + 1))
+    assert entries[-1]["kind"] == "grant.ended"
+
+
 async def test_a_stuck_grant_says_why(company, active):
     """The last error and the number of tries are kept for the person who looks."""
     company.connector.fail_next(RefusedError("role owns a cluster"), times=5)

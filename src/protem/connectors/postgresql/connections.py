@@ -76,7 +76,12 @@ class Connections:
 
     async def open(self, database: str | None = None) -> Connection:
         """Open a connection of the caller's own, perhaps to another database of the cluster."""
-        parameters = {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, **self._parameters}
+        parameters = {
+            "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+            "application_name": "protem",
+            **self._parameters,
+            "client_encoding": "utf8",
+        }
         if database is not None:
             parameters["dbname"] = database
         try:
@@ -84,8 +89,6 @@ class Connections:
                 **parameters,
                 autocommit=True,
                 prepare_threshold=None,
-                client_encoding="utf8",
-                application_name="protem",
             )
         except psycopg.Error as error:
             raise unreachable(error) from error
