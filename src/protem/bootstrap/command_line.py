@@ -6,18 +6,19 @@ for people. The adapters load when called: neither is part of the base install.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from protem.domain.commands import Command
 from protem.domain.errors import InvalidError
+from protem.domain.identifiers import TargetName
 from protem.domain.plans import Plan
 from protem.domain.secret import Secret
-from protem.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    from protem.services.sweep_target import SweptTarget
+    from protem.services.sweep_target import SweepReport
 
+_UNNAMED = TargetName("unnamed")
+"""A sweep has no catalogue; no order is ever given to its connector."""
 _EXTRA = "pip install 'protem[postgresql]'"
 
 
@@ -46,21 +47,24 @@ def grants_for(plan: Plan, role: str) -> tuple[str, ...]:
     return tuple(grant_statements(plan.scope, plan.held_by_everyone, role))
 
 
-async def sweep_at(address: Secret, *, dry_run: bool) -> tuple[datetime, SweptTarget]:
-    """End what is past its own deadline at the PostgreSQL of ``address``; return when, and what.
+async def sweep_at(address: Secret, *, dry_run: bool) -> SweepReport:
+    """End what is past its own deadline at the PostgreSQL of ``address``; return what was found.
 
     Raises:
         RetryLaterError, RefusedError, IndeterminateError: as the connector says.
         InvalidError: the driver is not installed.
     """
     try:
-        from protem.connectors.postgresql import PostgresqlConnector  # noqa: PLC0415  # an extra
+        from protem.connectors.postgresql import (  # noqa: PLC0415  # an extra
+            PostgresqlConnector,
+            PostgresqlSettings,
+        )
         from protem.services.sweep_target import sweep_target  # noqa: PLC0415  # with its adapter
     except ImportError as error:
         raise _lacks_driver(error) from error
-    connector = PostgresqlConnector(address)
+    connector = PostgresqlConnector(PostgresqlSettings(target=_UNNAMED, administrator=address))
     try:
-        return SystemClock().now(), await sweep_target(connector, dry_run=dry_run)
+        return await sweep_target(connector, dry_run=dry_run)
     finally:
         await connector.close()
 

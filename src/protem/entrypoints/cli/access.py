@@ -15,7 +15,7 @@ from typing import Any
 
 from protem.domain.secret import Secret
 from protem.entrypoints.cli import client_state
-from protem.entrypoints.cli.api_client import ApiClient, path_of
+from protem.entrypoints.cli.api_client import ApiClient, object_of, path_of
 from protem.entrypoints.cli.ask_options import Wish
 from protem.entrypoints.cli.credentials import Credential, new_credential
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -78,7 +78,7 @@ class Access:
                 f"this machine did not ask for {grant_id}, so it does not run it",
                 next_step=f"protem request show {grant_id}",
             )
-        self.grant = self._client.get(path_of("grants", grant_id))
+        self.grant = object_of(self._client.get(path_of("grants", grant_id)))
         command = asked["command"]
         request = self.grant.get("request")
         if isinstance(request, Mapping) and request.get("command") != command:
@@ -156,7 +156,7 @@ class Access:
             self._live_id = grant["id"]
 
     def _iterations(self, target: str) -> int:
-        found = self._client.get(path_of("targets", target))
+        found = object_of(self._client.get(path_of("targets", target)))
         if found.get("scheme") != SCHEME:
             raise CommandFailedError(
                 f"{target} is a {found.get('scheme')} target; this version runs {SCHEME} only"

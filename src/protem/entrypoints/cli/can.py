@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from protem.entrypoints.cli.api_client import ApiClient, connect, items_of, path_of
+from protem.entrypoints.cli.api_client import ApiClient, connect, items_of, object_of, path_of
 from protem.entrypoints.cli.ask_options import Wish, why_options
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -41,7 +41,7 @@ def command(*, target: str | None, seconds: int, reason: str, ticket: str) -> No
             else:
                 data(target_table(targets))
             return
-        found = client.get(path_of("targets", target))
+        found = object_of(client.get(path_of("targets", target)))
         answers = {
             profile: _judged(
                 client,

@@ -14,6 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 VERSION = 1
+_DELETE = "\x7f"
+_LONGEST_SIMPLE_KEY = 1_000
+_LAST_OF_FOUR_DIGITS = 0xFFFF
 
 
 def document(fields: Mapping[str, Any], output: str) -> str:
@@ -21,18 +24,18 @@ def document(fields: Mapping[str, Any], output: str) -> str:
     whole = {"version": VERSION, **fields}
     if output == "yaml":
         return "\n".join(_yaml(whole, ""))
-    return json.dumps(whole, indent=2)
+    return json.dumps(whole, indent=2).replace(_DELETE, r"\u007f")
 
 
 def _yaml(value: Any, indent: str) -> Iterator[str]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _yaml_item(f"{indent}{json.dumps(str(key))}:", item, indent)
+            yield from _yaml_item(_yaml_key(str(key), indent), item, indent)
     elif isinstance(value, list | tuple) and value:
         for item in value:
             yield from _yaml_item(f"{indent}-", item, indent)
     else:
-        yield indent + json.dumps(value)
+        yield indent + _yaml_scalar(value)
 
 
 def _yaml_item(start: str, item: Any, indent: str) -> Iterator[str]:
@@ -40,4 +43,25 @@ def _yaml_item(start: str, item: Any, indent: str) -> Iterator[str]:
         yield start
         yield from _yaml(item, indent + "  ")
     else:
-        yield f"{start} {json.dumps(item)}"
+        yield f"{start} {_yaml_scalar(item)}"
+
+
+def _yaml_key(key: str, indent: str) -> str:
+    """Return the start of an entry; YAML wants a long key announced."""
+    scalar = _yaml_scalar(key)
+    if len(scalar) > _LONGEST_SIMPLE_KEY:
+        return f"{indent}? {scalar}\n{indent}:"
+    return f"{indent}{scalar}:"
+
+
+def _yaml_scalar(value: Any) -> str:
+    """Return a JSON scalar; YAML has no surrogate pairs, so long code points get their own form."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return '"' + "".join(map(_yaml_character, value)) + '"'
+
+
+def _yaml_character(one: str) -> str:
+    if ord(one) > _LAST_OF_FOUR_DIGITS:
+        return f"\\U{ord(one):08x}"
+    return r"\u007f" if one == _DELETE else json.dumps(one)[1:-1]

@@ -6,7 +6,7 @@ import click
 
 from protem.domain.durations import parse_duration
 from protem.domain.identifiers import GrantId
-from protem.entrypoints.cli.api_client import connect, path_of
+from protem.entrypoints.cli.api_client import connect, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.grant import only_open_grant
@@ -27,7 +27,7 @@ def command(*, words: tuple[str, ...], reason: str) -> int:
     grant_id = GrantId(words[0]) if len(words) > 1 else only_open_grant()
     with connect() as client:
         body = {"by_seconds": seconds, "reason": reason}
-        grant = client.post(path_of("grants", grant_id, "extend"), body)
+        grant = object_of(client.post(path_of("grants", grant_id, "extend"), body))
     waits = bool(grant.get("proposed_revision"))
     if current().machine_readable:
         data(document({"grant": grant}, current().output))

@@ -8,7 +8,7 @@ import click
 
 from protem.domain.identifiers import GrantId
 from protem.entrypoints.cli.access import give_back
-from protem.entrypoints.cli.api_client import connect, items_of, path_of
+from protem.entrypoints.cli.api_client import connect, items_of, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options, current
@@ -51,7 +51,7 @@ def ls(*, state: str | None, mine: bool, limit: int) -> None:
 def show(*, grant_id: str) -> None:
     """Show one grant."""
     with connect() as client:
-        grant = client.get(path_of("grants", GrantId(grant_id)))
+        grant = object_of(client.get(path_of("grants", GrantId(grant_id))))
     if current().machine_readable:
         data(document({"grant": grant}, current().output))
     else:

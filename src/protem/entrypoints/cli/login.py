@@ -7,7 +7,7 @@ import sys
 import click
 
 from protem.entrypoints.cli import client_state
-from protem.entrypoints.cli.api_client import ApiClient, chosen_server
+from protem.entrypoints.cli.api_client import ApiClient, chosen_server, object_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options, current
@@ -34,7 +34,7 @@ def command(*, token_stdin: bool) -> None:
     server = chosen_server()
     token = _one_time_token(from_stdin=token_stdin)
     with ApiClient(server, None) as client:
-        answer = client.post("/v1/sign-in", {"token": token})
+        answer = object_of(client.post("/v1/sign-in", {"token": token}))
     session = answer.get("token")
     if not isinstance(session, str) or not session:
         raise CommandFailedError("the server's answer holds no token; are versions compatible?")

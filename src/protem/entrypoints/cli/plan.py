@@ -16,7 +16,7 @@ from protem.domain.errors import ProtemError
 from protem.domain.plans import Plan
 from protem.domain.scopes import Scope
 from protem.domain.secret import Secret
-from protem.entrypoints.cli.api_client import connect
+from protem.entrypoints.cli.api_client import connect, object_of
 from protem.entrypoints.cli.ask_options import Wish, read_inputs, why_options
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
             profile=profile,
         )
         with connect() as client:
-            planned, name = client.post("/v1/plans", wish.to_ask(inputs)), target
+            planned, name = object_of(client.post("/v1/plans", wish.to_ask(inputs))), target
     if current().machine_readable:
         data(document({"target": name, "plan": planned}, current().output))
     else:

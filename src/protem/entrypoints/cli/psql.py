@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from protem.entrypoints.cli.api_client import connect, path_of
+from protem.entrypoints.cli.api_client import connect, object_of, path_of
 from protem.entrypoints.cli.ask_options import Length, Wish, why_options
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options
@@ -54,9 +54,10 @@ def command(  # noqa: PLR0913  # one parameter for each option
 def _only_profile(target: str) -> str:
     """Return the target's profile when there is exactly one; a choice is the user's."""
     with connect() as client:
-        names = sorted(client.get(path_of("targets", target)).get("profiles") or [])
+        found = object_of(client.get(path_of("targets", target)))
+    names = sorted(map(str, found.get("profiles") or []))
     if len(names) == 1:
-        return str(names[0])
+        return names[0]
     if not names:
         raise CommandFailedError(
             f"{target} has no profile for an open session",
@@ -64,7 +65,7 @@ def _only_profile(target: str) -> str:
             next_step=f'protem run --on {target} -- psql -c "select ..."',
         )
     raise CommandFailedError(
-        f"{target} has several profiles: {', '.join(map(str, names))}",
+        f"{target} has several profiles: {', '.join(names)}",
         error_code="usage",
         next_step=f"protem psql {target} --profile {names[0]}",
     )

@@ -9,7 +9,7 @@ import click
 from protem.domain import canonical_json
 from protem.domain.identifiers import GrantId
 from protem.entrypoints.cli import client_state
-from protem.entrypoints.cli.api_client import ApiClient, connect, path_of
+from protem.entrypoints.cli.api_client import ApiClient, connect, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.grant import STATES, list_items
@@ -77,7 +77,7 @@ def deny(*, grant_id: str, digest: str | None, yes: bool, comment: str) -> None:
 def cancel(*, grant_id: str) -> None:
     """Withdraw your own request."""
     with connect() as client:
-        request = client.post(path_of("requests", GrantId(grant_id), "cancel"))
+        request = object_of(client.post(path_of("requests", GrantId(grant_id), "cancel")))
     client_state.forget_request(GrantId(grant_id))
     _tell(request)
 
@@ -97,7 +97,7 @@ def _review(grant_id: str, verdict: str, *, digest: str | None, yes: bool, comme
         elif not current().machine_readable:
             say(request_page(request))
         body = {"digest": shown, "verdict": verdict, "comment": comment}
-        _tell(client.post(path_of("requests", GrantId(grant_id), "reviews"), body))
+        _tell(object_of(client.post(path_of("requests", GrantId(grant_id), "reviews"), body)))
 
 
 def _fetched(client: ApiClient, grant_id: str) -> dict[str, Any]:

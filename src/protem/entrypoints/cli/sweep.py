@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import Any
 
 import click
 
 from protem.bootstrap import command_line
+from protem.domain.durations import format_duration
 from protem.domain.errors import ProtemError
 from protem.domain.instants import format_instant
 from protem.domain.secret import Secret
@@ -20,6 +22,7 @@ from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.plan import checked_address, may_ask_password, with_password
 from protem.entrypoints.cli.terminal import data, say
 from protem.entrypoints.cli.untrusted_text import printable
+from protem.services.sweep_target import SweepReport
 
 
 @click.command(name="sweep")
@@ -57,17 +60,32 @@ def command(*, target: str, dry_run: bool, every: int | None) -> int:
 
 def _sweep(address: Secret, *, dry_run: bool) -> bool:
     """Sweep once and say what was found; return whether something could not be ended."""
-    at, swept = asyncio.run(command_line.sweep_at(address, dry_run=dry_run))
-    found: dict[str, Any] = command_line.swept_form(swept)
+    report = asyncio.run(command_line.sweep_at(address, dry_run=dry_run))
     if current().machine_readable:
-        data(document({"at": format_instant(at), "dry_run": dry_run, **found}, current().output))
+        data(document({"dry_run": dry_run, **_fields(report)}, current().output))
     else:
-        for name in found["ended"]:
+        for name in report.ended:
             data(f"{'past its deadline' if dry_run else 'ended'}: {printable(name)}")
-        for name, why in found["failed"].items():
-            data(f"NOT ended: {printable(name)}: {printable(why)}")
-        for name in found["left"]:
-            data(f"within its time: {printable(name)}")
-        if not (found["ended"] or found["failed"] or found["left"]):
+        for name, left in report.kept:
+            data(f"within its time: {printable(name)}, {format_duration(left)} left")
+        if report.strays:
+            done = "found" if dry_run else "cut"
+            data(f"{done}: {report.strays} sessions of accounts that no longer exist")
+        for name, why in report.failed:
+            say(f"NOT ended: {printable(name)}: {printable(why)}")
+        if not (report.ended or report.kept or report.strays or report.failed):
             data("nothing of Protem's is there")
-    return bool(found["failed"])
+    sys.stdout.flush()
+    return bool(report.failed)
+
+
+def _fields(report: SweepReport) -> dict[str, Any]:
+    return {
+        "at": format_instant(report.at),
+        "ended": list(report.ended),
+        "kept": [
+            {"name": name, "seconds_left": int(left.total_seconds())} for name, left in report.kept
+        ],
+        "failed": [{"name": name, "reason": why} for name, why in report.failed],
+        "strays": report.strays,
+    }

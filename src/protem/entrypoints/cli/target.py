@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from protem.entrypoints.cli.api_client import connect, items_of, path_of
+from protem.entrypoints.cli.api_client import connect, items_of, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.invocation import common_options, current
@@ -40,7 +40,7 @@ def ls() -> None:
 def check(*, name: str) -> int:
     """Show one target: what it enforces by itself, and findings about it (administrators)."""
     with connect() as client:
-        target = client.get(path_of("targets", name))
+        target = object_of(client.get(path_of("targets", name)))
         findings = _findings(client.get("/v1/doctor"), name)
     if current().machine_readable:
         data(document({"target": target, "findings": findings}, current().output))
