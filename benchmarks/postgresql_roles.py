@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from protem.connectors.postgresql import PostgresqlConnector
+from protem.domain.errors import ProtemError
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.orders import Order, PublicHalf, SignedOrder
 from protem.domain.principals import PrincipalId
@@ -88,7 +89,7 @@ async def rate(dsn, connector, workers, seconds):
                 _, grant, _ = await ours(connector)
                 await connector.end(grant)
                 done += 1
-            except Exception:
+            except ProtemError:
                 failed += 1
         return done, failed
 

@@ -2,11 +2,11 @@
 
 import psycopg
 import pytest
+from tests.contracts.connector_cases import ADMIN, ADMIN_PASSWORD, postgresql_case
 
 from protem.testing import postgresql_server
 from protem.testing.connector_contract import an_order, find
 from protem.testing.tls_files import postgresql_tls_settings
-from tests.contracts.connector_cases import ADMIN, ADMIN_PASSWORD, postgresql_case
 
 WITH_TLS = 15
 
