@@ -1,5 +1,6 @@
 """The shipped set-up: the file for psql and the composed statements give the same rights."""
 
+import asyncio
 import subprocess
 from importlib.resources import files
 
@@ -42,7 +43,9 @@ async def test_file_and_statements_agree():
             arguments += ["-v", "ON_ERROR_STOP=1", "-v", "administrator=other_admin"]
             arguments += ["-v", f"database={case.database}", "-v", f"schemas={schemas}"]
             for _ in range(2):
-                subprocess.run([*arguments, "-f", str(file)], check=True, capture_output=True)
+                await asyncio.to_thread(
+                    subprocess.run, [*arguments, "-f", str(file)], check=True, capture_output=True
+                )
             composed = await case.as_superuser(RIGHTS.format(ADMIN))
             from_file = await case.as_superuser(RIGHTS.format("other_admin"))
             assert composed == from_file
