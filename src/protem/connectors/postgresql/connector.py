@@ -9,6 +9,7 @@ target's clock is the only one that is read for deadlines.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -27,6 +28,7 @@ from protem.domain.errors import IndeterminateError, RetryLaterError
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.observations import Capabilities, Observation, StandingPrivilege
 from protem.domain.orders import PublicHalf, Receipt, SignedOrder
+from protem.domain.scopes import Scope
 from protem.domain.secret import Secret
 
 T = TypeVar("T")
@@ -49,6 +51,14 @@ _CAPABILITIES = Capabilities(
         "What PUBLIC may do in any database of the cluster, a grant may do too.",
     ),
 )
+
+
+@functools.lru_cache(maxsize=1_000)
+def _checked_scope(target: TargetName, database: str, scope: Scope) -> tuple[ScopeMark, str]:
+    """Return the mark and role of a scope once checked: digests of wide scopes take a while."""
+    check_scope(scope, database)
+    mark = ScopeMark(target=target, database=database, scope=scope, scope_digest=scope.digest)
+    return mark, mark.role
 
 
 class PostgresqlConnector:
@@ -99,16 +109,21 @@ class PostgresqlConnector:
 
         async def work(connection: Connection) -> None:
             database = connection.info.dbname
-            check_scope(checked.scope, database)
-            scope = ScopeMark(target=checked.target, database=database, scope=checked.scope)
+            scope, role = _checked_scope(checked.target, database, checked.scope)
             mark = GrantMark(
                 grant_id=checked.grant_id,
                 target=checked.target,
                 database=database,
-                scope_digest=checked.scope.digest,
+                scope_digest=scope.scope_digest,
                 expires_at=checked.expires_at,
             )
-            wanted = WantedGrant(mark=mark, scope=scope, verifier=verifier, limits=self._limits)
+            wanted = WantedGrant(
+                mark=mark,
+                scope=scope,
+                scope_role=role,
+                verifier=verifier,
+                limits=self._limits,
+            )
             await self._provision(connection, wanted)
 
         await self._run(work, changes=True)
@@ -149,7 +164,7 @@ class PostgresqlConnector:
         await self._connections.close()
 
     async def _provision(self, connection: Connection, wanted: WantedGrant) -> None:
-        role = wanted.scope.role
+        role = wanted.scope_role
         if self._whole_until.get(role, 0.0) > time.monotonic():
             try:
                 await provisioning.provision_shortly(connection, wanted)

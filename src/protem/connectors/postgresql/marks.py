@@ -81,12 +81,13 @@ class ScopeMark:
     target: str
     database: str
     scope: Scope
+    scope_digest: str
 
     @property
     def role(self) -> str:
         """The scope role's name."""
         identity = canonical_json.encode(
-            {"target": self.target, "database": self.database, "scope": self.scope.digest}
+            {"target": self.target, "database": self.database, "scope": self.scope_digest}
         )
         return SCOPE_MARK + hashlib.sha256(identity).hexdigest()[:_DIGEST_DIGITS]
 
@@ -102,7 +103,10 @@ class ScopeMark:
         match _json(text):
             case {"target": str(target), "database": str(database), "scope": list(rows)}:
                 try:
-                    return cls(target=target, database=database, scope=Scope.from_json(rows))
+                    scope = Scope.from_json(rows)
+                    return cls(
+                        target=target, database=database, scope=scope, scope_digest=scope.digest
+                    )
                 except InvalidError:
                     return None
             case _:

@@ -165,7 +165,7 @@ def _scope_deviations(scope_role: RoleRow, mark: GrantMark | None, held: Held) -
         expected = scope_mark.scope.privileges
         found += [f"it also holds {describe(p)}" for p in held.scope if p not in expected]
         found += [f"it lacks {describe(p)}" for p in scope_mark.scope if p not in held.scope]
-    if mark is not None and (scope_mark is None or mark.scope_digest != scope_mark.scope.digest):
+    if mark is not None and (scope_mark is None or mark.scope_digest != scope_mark.scope_digest):
         found.append("its scope role is not the one of its scope")
     return found
 

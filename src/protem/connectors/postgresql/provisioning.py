@@ -49,6 +49,7 @@ class WantedGrant:
 
     mark: GrantMark
     scope: ScopeMark
+    scope_role: str
     verifier: str
     limits: SessionLimits
 
@@ -67,7 +68,7 @@ async def provision_shortly(connection: Connection, wanted: WantedGrant) -> None
         RefusedError: the order is past its expiry by the target's clock.
     """
     message = sql.SQL("{}; {}; {}").format(
-        _lock(wanted.scope.role, shared=True),
+        _lock(wanted.scope_role, shared=True),
         _refuse_if_past(wanted.mark.expires_at),
         _create_role(wanted, connection.info.server_version),
     )
@@ -84,12 +85,12 @@ async def provision_carefully(connection: Connection, wanted: WantedGrant) -> No
         RefusedError: past expiry, rights that cannot be given, or a role that is being ended.
     """
     async with connection.transaction():
-        await connection.execute(_lock(wanted.scope.role, shared=False))
+        await connection.execute(_lock(wanted.scope_role, shared=False))
         try:
             await connection.execute(_refuse_if_past(wanted.mark.expires_at))
         except errors.DivisionByZero:
             raise _expired(wanted) from None
-        await _ensure_scope_role(connection, wanted.scope)
+        await _ensure_scope_role(connection, wanted.scope, wanted.scope_role)
         existing = await read_back.read_roles(connection, wanted.role)
         if existing:
             await _move_deadline(connection, wanted, existing[0])
@@ -97,26 +98,26 @@ async def provision_carefully(connection: Connection, wanted: WantedGrant) -> No
             await connection.execute(_create_role(wanted, connection.info.server_version))
 
 
-async def _ensure_scope_role(connection: Connection, mark: ScopeMark) -> None:
+async def _ensure_scope_role(connection: Connection, mark: ScopeMark, name: str) -> None:
     """Make the scope role, or give it back rights that it lost; refuse one that holds more."""
-    rows = await read_back.read_roles(connection, mark.role)
+    rows = await read_back.read_roles(connection, name)
     if not rows:
         await connection.execute(
             sql.SQL("CREATE ROLE {role} NOLOGIN; COMMENT ON ROLE {role} IS {comment}").format(
-                role=sql.Identifier(mark.role), comment=sql.Literal(mark.to_comment())
+                role=sql.Identifier(name), comment=sql.Literal(mark.to_comment())
             )
         )
-        rows = await read_back.read_roles(connection, mark.role)
+        rows = await read_back.read_roles(connection, name)
     oid = rows[0].oid
     held = (await read_back.read_held(connection, [oid]))[oid]
     if rows[0].member_of or rows[0].can_login or rows[0].is_powerful:
-        raise RefusedError(f"scope role {mark.role} was changed by hand: it may do more")
+        raise RefusedError(f"scope role {name} was changed by hand: it may do more")
     missing = mark.scope.privileges - held.scope.privileges
     if missing:
         await connection.execute(sql.SQL("SELECT pg_advisory_xact_lock({})").format(GRANT_LOCK))
         routines = await read_back.read_routines(connection, function_paths(mark.scope))
         given = (privilege for privilege in mark.scope if privilege in missing)
-        await connection.execute(grant_statements(given, mark.role, routines))
+        await connection.execute(grant_statements(given, name, routines))
         held = (await read_back.read_held(connection, [oid]))[oid]
     # The server only warns when the administrator may not pass a right on, so look.
     for privilege in mark.scope:
@@ -129,7 +130,7 @@ async def _ensure_scope_role(connection: Connection, mark: ScopeMark) -> None:
     extra += held.beyond
     if extra:
         raise RefusedError(
-            f"scope role {mark.role} holds more than its scope: {extra[0]}",
+            f"scope role {name} holds more than its scope: {extra[0]}",
             next_step="revoke by hand what was given by hand",
         )
 
@@ -156,9 +157,9 @@ async def _move_deadline(connection: Connection, wanted: WantedGrant, row: RoleR
     statements += [
         sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(other), role)
         for other in row.member_of
-        if other != wanted.scope.role
+        if other != wanted.scope_role
     ]
-    if wanted.scope.role not in row.member_of:
+    if wanted.scope_role not in row.member_of:
         statements.append(_join_scope(wanted, connection.info.server_version))
     await connection.execute(sql.SQL("; ").join(statements))
 
@@ -198,7 +199,7 @@ def _join_scope(wanted: WantedGrant, server_version: int) -> sql.Composed:
     """Without SET, nobody acts as the scope role and leaves objects that belong to it."""
     options = "WITH INHERIT TRUE, SET FALSE" if server_version >= SET_OPTION_SINCE else ""
     return sql.SQL("GRANT {} TO {} {}").format(
-        sql.Identifier(wanted.scope.role), sql.Identifier(wanted.role), sql.SQL(options)
+        sql.Identifier(wanted.scope_role), sql.Identifier(wanted.role), sql.SQL(options)
     )
 
 
