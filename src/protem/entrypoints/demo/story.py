@@ -27,7 +27,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 20.0
 ORDER_SQL = "select id, status from shop.orders where customer_id = 7 order by id limit 3"
 EMAIL_SQL = "select name, email from shop.customers where id = 7"
-LONG_SQL = "select count(*), pg_sleep(60) from shop.orders where status = 'stuck'"
+LONG_SQL = "select count(*), pg_sleep(60) from shop.orders"
 
 
 class StoryError(RuntimeError):
@@ -111,7 +111,7 @@ class Teller:
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
         if process.returncode != 0:
             raise StoryError(f"{shlex.join(command)} failed: {err.strip()}")
-        items: list[dict[str, object]] = json.loads(out)["items"]
+        items: list[dict[str, object]] = json.loads(out)["requests"]
         return items
 
     def check(self, *, that: bool, says: str, but: str = "") -> None:
@@ -208,10 +208,13 @@ def _a_second_person(teller: Teller, stage: Stage) -> None:
     asking = teller.starts(dana, *_run("15m", EMAIL_SQL, "--wait", "20s"))
     request = _wait_for(lambda: teller.asks(omar, "protem", "request", "ls", "--to-review"))
     grant_id, digest = str(request[0]["id"]), str(request[0]["digest"])
-    told = teller.types(omar, "protem", "request", "show", grant_id)
-    teller.check(that="email" in told.out, says="Omar sees exactly what will run, and the risk")
     told = teller.types(omar, "protem", "request", "approve", grant_id, "--digest", digest)
-    teller.check(that=told.code == 0, says="he approves that text and no other", but=told.text)
+    shown = "pii" in told.text and "email" in told.text
+    teller.check(
+        that=told.code == 0 and shown,
+        says="Omar sees exactly what will run and what is personal, and approves that digest",
+        but=told.text,
+    )
     told = asking.finish()
     rows = "customer7@example.org" in told.out
     teller.check(that=told.code == 0 and rows, says="Dana's waiting command goes on by itself")
