@@ -10,6 +10,7 @@ is run is what this machine asked for, never what a server says that it asked fo
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import ApiClient, object_of, path_of
 from protem.entrypoints.cli.ask_options import Wish
 from protem.entrypoints.cli.credentials import Credential, new_credential
+from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.scope_view import moment_text, privilege_text, scope_rows
 from protem.entrypoints.cli.terminal import say
@@ -109,7 +111,7 @@ class Access:
         )
         self._live_id = None
         ends = moment_text(self.grant.get("expires_at"))
-        say(f"protem: kept; ends {ends}. Again: protem run --resume {grant_id}")
+        say(f"protem: kept, ends {ends}; again: protem run --resume {grant_id}")
 
     def give_back(self) -> None:
         """End what became live through us; says how it went and raises nothing."""
@@ -134,8 +136,9 @@ class Access:
             try:
                 self.grant = wait_for_approval(self._client, self.grant, patience)
             except KeyboardInterrupt:
-                say(f"Detached. The request goes on; continue with: protem run --resume {grant_id}")
-                raise
+                say("Detached. The request goes on; continue with:")
+                say(f"  protem run --resume {grant_id}")
+                sys.exit(ExitCode.INTERRUPTED)
         refuse_if_over(self.grant)
         if self.grant.get("state") == "approved":
             credential = new_credential(self._iterations(str(self.grant.get("target"))))
@@ -171,9 +174,9 @@ class Access:
             privilege_text(row) for row in rows if row.get("action") not in ("CONNECT", "USAGE")
         ]
         more = len(texts) - _MOST_SHOWN
-        shown = "; ".join(texts[:_MOST_SHOWN]) + (f"; {more} more" if more > 0 else "")
-        ends = moment_text(self.grant.get("expires_at"))
-        say(f"protem: granted, ends {ends}" + (f": {shown}" if shown else ""))
+        say(f"protem: granted, ends {moment_text(self.grant.get('expires_at'))}")
+        for text in [*texts[:_MOST_SHOWN], *([f"and {more} more"] if more > 0 else [])]:
+            say(f"protem:   {text}")
 
 
 def give_back(client: ApiClient, grant_id: str) -> dict[str, Any]:

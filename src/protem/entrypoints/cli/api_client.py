@@ -228,8 +228,8 @@ class ApiClient:
 
 
 def items_of(answer: Any) -> list[dict[str, Any]]:
-    """Return the items of a listing, whether bare or in an envelope."""
-    found = answer.get("items") if isinstance(answer, dict) else answer
+    """Return the items of a listing."""
+    found = answer.get("items") if isinstance(answer, dict) else None
     if not isinstance(found, list):
         raise CommandFailedError("the server's answer is not a list; are versions compatible?")
     return [item for item in found if isinstance(item, dict)]

@@ -63,7 +63,7 @@ def request_page(grant: Mapping[str, Any]) -> str:
     request: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     found = request.get("command")
     command: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
-    head = f"Request {printable(grant.get('id', '?'))}: {state_text(grant)}"
+    head = f"Request {printable(grant.get('id', '?'))}"
     lines = [styled(head, "bold"), *_facts(grant, request), ""]
     found = command.get("argv")
     argv = found if isinstance(found, list) else []
@@ -104,6 +104,7 @@ def _facts(grant: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
     seconds = request.get("duration_seconds", grant.get("duration_seconds"))
     length = format_duration(timedelta(seconds=seconds)) if isinstance(seconds, int) else "?"
     facts: list[tuple[str, Any]] = [
+        ("state", state_text(grant)),
         ("who", person_text(request.get("principal", grant.get("principal")))),
         ("target", request.get("target", grant.get("target", "?"))),
         ("for", length),

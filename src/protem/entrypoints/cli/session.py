@@ -200,8 +200,8 @@ def _watch(client: ApiClient, grant: dict[str, Any], over: threading.Event) -> N
             if due and key not in said and not short:
                 said.add(key)
                 say(
-                    f"\a\rprotem: the grant ends {moment_text(grant.get('expires_at'))}; "
-                    f"more time: protem extend {grant.get('id')} 15m"
+                    f"\a\rprotem: the grant ends {moment_text(grant.get('expires_at'))}\n"
+                    f"protem: more time: protem extend {grant.get('id')} 15m"
                 )
             pause = min(
                 (seconds - mark for mark in WARN_BEFORE_SECONDS if seconds > mark), default=5
