@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from protem.audit import log_files
-from protem.entrypoints.cli.audit import audit
+from protem.entrypoints.cli.audit import command as audit
 
 VECTORS = Path(__file__).parents[1] / "conformance" / "audit_vectors"
 KEY = (VECTORS / "log" / "key").read_text(encoding="utf-8").strip()

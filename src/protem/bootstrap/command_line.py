@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 from protem.domain.commands import Command
 from protem.domain.errors import InvalidError
-from protem.domain.identifiers import TargetName
 from protem.domain.plans import Plan
 from protem.domain.secret import Secret
 
 if TYPE_CHECKING:
     from protem.services.sweep_target import SweepReport
 
-_UNNAMED = TargetName("unnamed")
 """A sweep has no catalogue; no order is ever given to its connector."""
 _EXTRA = "pip install 'protem[postgresql]'"
 
@@ -55,14 +53,11 @@ async def sweep_at(address: Secret, *, dry_run: bool) -> SweepReport:
         InvalidError: the driver is not installed.
     """
     try:
-        from protem.connectors.postgresql import (  # noqa: PLC0415  # an extra
-            PostgresqlConnector,
-            PostgresqlSettings,
-        )
+        from protem.connectors.postgresql import PostgresqlConnector  # noqa: PLC0415  # an extra
         from protem.services.sweep_target import sweep_target  # noqa: PLC0415  # with its adapter
     except ImportError as error:
         raise _lacks_driver(error) from error
-    connector = PostgresqlConnector(PostgresqlSettings(target=_UNNAMED, administrator=address))
+    connector = PostgresqlConnector(address)
     try:
         return await sweep_target(connector, dry_run=dry_run)
     finally:

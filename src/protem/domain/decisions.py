@@ -18,7 +18,7 @@ from protem.domain.errors import DeniedError
 from protem.domain.identifiers import GroupName
 from protem.domain.plans import Trait
 from protem.domain.principals import Principal
-from protem.domain.scopes import Scope
+from protem.domain.scopes import Privilege, Scope
 from protem.domain.targets import Target
 
 
@@ -170,18 +170,14 @@ def refuse_if_denied(decision: Decision) -> Decision:
     return decision
 
 
-def tags_touched(scope: Scope, target: Target) -> frozenset[str]:
-    """Return the tags of ``target`` on which ``scope`` holds any privilege.
+def tagged_privileges(scope: Scope, target: Target) -> dict[str, list[Privilege]]:
+    """Return, by tag of ``target``, the privileges of ``scope`` that touch what it marks.
 
     A tag on a column is touched by that column or by the whole table; a tag on a table by the
     table or any of its columns.
     """
-    touched = set()
-    for tag in target.tags:
-        for privilege in scope.privileges:
-            same_path = privilege.path == tag.path
-            overlaps = tag.part is None or privilege.part in (None, tag.part)
-            if same_path and overlaps:
-                touched.add(tag.name)
-                break
-    return frozenset(touched)
+    touched: dict[str, list[Privilege]] = {}
+    for privilege in scope:
+        for name in sorted({tag.name for tag in target.tags if tag.marks(privilege)}):
+            touched.setdefault(name, []).append(privilege)
+    return touched

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from protem.domain.decisions import PolicyAction, Question, tags_touched
+from protem.domain.decisions import PolicyAction, Question, tagged_privileges
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.domain.targets import Target
@@ -33,7 +33,7 @@ def about_request(
         target=target,
         scope=revision.plan.scope,
         traits=revision.plan.traits,
-        tags=tags_touched(revision.plan.scope, target),
+        tags=frozenset(tagged_privileges(revision.plan.scope, target)),
         program=revision.command.argv[0],
         profile=revision.profile,
         duration=revision.duration,

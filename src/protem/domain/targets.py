@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from protem.domain.identifiers import ProfileName, TargetName
-from protem.domain.scopes import Scope
+from protem.domain.scopes import Privilege, Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,11 @@ class Tag:
     name: str
     path: tuple[str, ...]
     part: str | None = None
+
+    def marks(self, privilege: Privilege) -> bool:
+        """Say whether holding ``privilege`` touches what this tag marks."""
+        overlaps = self.part is None or privilege.part in (None, self.part)
+        return overlaps and privilege.path == self.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,12 @@ Here: the dry run, and the same first half that ``request_access`` runs. Not her
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from protem.domain.commands import Command
-from protem.domain.decisions import Decision, PolicyAction
+from protem.domain.decisions import Decision, PolicyAction, tagged_privileges
 from protem.domain.errors import NotFoundError, UnplannableError
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
 from protem.domain.observations import Capabilities
@@ -17,8 +18,11 @@ from protem.domain.plans import Finding, Plan, Trait
 from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
+from protem.domain.scopes import Privilege
+from protem.domain.targets import Target
 from protem.services.surroundings import Surroundings
 
+_MOST_NAMED = 10
 _NO_GRANT = GrantId("0" * 26)
 """A dry run has no grant; its revision is never stored under this id."""
 
@@ -87,7 +91,25 @@ async def draft_revision(
 
 
 async def _plan(around: Surroundings, ask: Ask) -> Plan:
+    """Return the plan, with a sentence for each tag that its scope touches."""
     target = around.catalogue.target(ask.target)
+    plan = await _plan_or_profile(around, target, ask)
+    notes = tuple(
+        Finding(
+            code=f"touches_{tag}", message=f"touches what is marked {tag}: {_listed(privileges)}"
+        )
+        for tag, privileges in sorted(tagged_privileges(plan.scope, target).items())
+    )
+    return replace(plan, findings=(*notes, *plan.findings))
+
+
+def _listed(privileges: Sequence[Privilege]) -> str:
+    names = sorted({".".join((*found.path, found.part or "*")) for found in privileges})
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+async def _plan_or_profile(around: Surroundings, target: Target, ask: Ask) -> Plan:
     if ask.profile is None:
         try:
             return await around.catalogue.planner(ask.target).plan(ask.command)

@@ -187,7 +187,8 @@ def give_back(client: ApiClient, grant_id: str) -> dict[str, Any]:
     target = printable(grant.get("target", "the target"))
     match grant.get("state"):
         case "ended":
-            say(f"protem: given back; {target} was read back and shows nothing of it")
+            how = "given back" if grant.get("end_cause") == "given_back" else "ended"
+            say(f"protem: {how}; {target} was read back and shows nothing of it")
         case "cancelled":
             say(f"protem: request {grant_id} is cancelled")
         case _:

@@ -256,6 +256,8 @@ def _is_this_machine(host: str) -> bool:
 def _body(response: httpx2.Response, server: str) -> Any:
     if response.status_code == 204 or not response.content:  # noqa: PLR2004  # no content
         return {}
+    if response.headers.get("content-type", "").startswith("text/plain"):
+        return response.text
     try:
         return response.json()
     except ValueError as error:

@@ -31,12 +31,12 @@ _OUTPUT = click.option(
 )
 
 
-@click.group()
-def audit() -> None:
+@click.group(name="audit")
+def command() -> None:
     """Read, verify, prove and export the audit log."""
 
 
-@audit.command()
+@command.command()
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--key", help="Verifier key, or a file that holds it. Keep it apart from the log.")
 @click.option(
@@ -82,7 +82,7 @@ def verify(  # noqa: PLR0913  # one parameter for each option
         raise SystemExit(1)
 
 
-@audit.command()
+@command.command()
 @click.argument("index", type=click.IntRange(min=0))
 @click.option("--from", "folder", type=_FOLDER, help="A log's folder; else the server is asked.")
 def prove(index: int, folder: Path | None) -> None:
@@ -96,7 +96,7 @@ def prove(index: int, folder: Path | None) -> None:
     click.echo(json.dumps(proof))
 
 
-@audit.command()
+@command.command()
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option("--from", "folder", type=_FOLDER, help="A log's folder; else the server is asked.")
 def export(destination: Path, folder: Path | None) -> None:
@@ -120,7 +120,7 @@ def export(destination: Path, folder: Path | None) -> None:
     click.echo(f"{size} entries; next: protem audit verify {destination} --key KEY", err=True)
 
 
-@audit.command()
+@command.command()
 @click.option("-n", "--lines", type=click.IntRange(0, 10_000), default=10, show_default=True)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
 @_OUTPUT

@@ -58,6 +58,11 @@ class Stage:
     people: Mapping[str, Person]
 
     @property
+    def audit_key(self) -> Path:
+        """The log's public key, kept since the server first ran."""
+        return self.folder / "audit.key"
+
+    @property
     def audit_folder(self) -> Path:
         """Where the control plane publishes its log."""
         return self.folder / "state" / "audit"
@@ -82,12 +87,9 @@ def built() -> Iterator[Stage]:
         url = f"http://127.0.0.1:{port}"
         processes.append(_start_server(folder, settings, url))
         hired = {name: _hire(folder, settings, url, name, database) for name in PEOPLE}
-        yield Stage(
-            folder=folder,
-            database=database,
-            server_url=url,
-            people=hired,
-        )
+        stage = Stage(folder=folder, database=database, server_url=url, people=hired)
+        shutil.copy(stage.audit_folder / "key", stage.audit_key)
+        yield stage
     finally:
         for process in processes:
             _stop(process)

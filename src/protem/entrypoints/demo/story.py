@@ -276,10 +276,11 @@ def _verified_offline(teller: Teller, stage: Stage) -> None:
     dana = stage.people["dana"]
     copy = stage.folder / "audit-copy"
     shutil.copytree(stage.audit_folder, copy)
-    told = teller.types(dana, "protem", "audit", "verify", copy.name)
+    verify = ("protem", "audit", "verify", copy.name, "--key", stage.audit_key.name)
+    told = teller.types(dana, *verify)
     teller.check(that=told.code == 0, says="every entry is under a signed head", but=told.text)
     line = _flip_one_byte(copy / "entries.jsonl")
-    told = teller.types(dana, "protem", "audit", "verify", copy.name)
+    told = teller.types(dana, *verify)
     named = told.code == 1 and str(line) in told.text
     teller.check(that=named, says=f"one byte altered in entry {line}: found, and named")
 
