@@ -67,7 +67,7 @@ select
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'number', p.oid::bigint, 'schema', n.nspname, 'schema_open', n.open, 'name', p.proname,
       'definer', p.prosecdef, 'volatile', p.provolatile = 'v', 'language', l.lanname,
-      'library', p.probin,
+      'library', p.probin, 'arguments', p.pronargs, 'defaults', p.proargdefaults::text,
       'open', exists (select from pg_catalog.aclexplode(
           coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
         where a.grantee = 0 and a.privilege_type = 'EXECUTE')))
@@ -184,13 +184,15 @@ class Operator(Object):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function(Object):
-    """A function; ``open`` when PUBLIC may execute it."""
+    """A function; ``open`` when PUBLIC may execute it, ``defaults`` those of its last arguments."""
 
     name: str
     definer: bool
     volatile: bool
     language: str
     library: str | None
+    arguments: int
+    defaults: str | None
     open: bool
 
 

@@ -22,7 +22,15 @@ from typing import TypeVar
 
 from protem.domain.errors import RetryLaterError
 from protem.planners import postgresql_catalogue, postgresql_node_tree
-from protem.planners.postgresql_catalogue import Default, Facts, Relation, Trigger, Wanted, Written
+from protem.planners.postgresql_catalogue import (
+    Default,
+    Facts,
+    Function,
+    Relation,
+    Trigger,
+    Wanted,
+    Written,
+)
 from protem.planners.postgresql_needs import (
     DELETE,
     INSERT,
@@ -57,6 +65,7 @@ class Expansion:
 
     required: list[RelationNeed] = field(default_factory=list)
     functions: set[int] = field(default_factory=set)
+    calls: set[tuple[int, frozenset[int]]] = field(default_factory=set)
     operators: set[int] = field(default_factory=set)
     domains: set[int] = field(default_factory=set)
     sequences: set[tuple[int, str]] = field(default_factory=set)
@@ -82,6 +91,7 @@ class Expansion:
     def absorb(self, needs: Needs, *, executes: bool = True) -> None:
         """Take in what an expression or query runs, but not its permission records."""
         self.functions |= needs.functions
+        self.calls |= needs.calls
         self.operators |= needs.operators | needs.equalities
         self.domains |= needs.domains
         if executes:
@@ -120,9 +130,22 @@ class Expansion:
         for domain in self._once(t for t in self.facts.types.values() if t.number in self.domains):
             self.domains |= {domain.parent} - {0}
             self._absorb_expressions(domain.checks)
+        for call in self._once(call for call in self.calls if call[0] in self.facts.functions):
+            self._default_arguments(self.facts.functions[call[0]], call[1])
         for operator in self.facts.operators.values():
             if operator.number in self.operators:
                 self.functions.add(operator.function)
+
+    def _default_arguments(self, function: Function, given: frozenset[int]) -> None:
+        """Take in the expressions of arguments that a call leaves out."""
+        if function.defaults is None:
+            return
+        tree = postgresql_node_tree.parse(function.defaults)
+        expressions = tree if isinstance(tree, list) else []
+        first = function.arguments - len(expressions)
+        for place, expression in enumerate(expressions, start=first):
+            if place not in given:
+                self.absorb(needs_of(expression))
 
     def _write(self, relation: Relation, write: Write) -> None:
         for written in self.facts.written.get(write.relation, ()):

@@ -9,6 +9,8 @@ create function shop.is_mail(text) returns boolean language plpgsql immutable as
   $$ begin return $1 like '%@%'; end $$;
 create function shop.double(numeric) returns numeric language sql immutable as $$ select $1 * 2 $$;
 create function shop.tidy(text) returns text language plpgsql as $$ begin return trim($1); end $$;
+create function shop.greet(a integer, b text default shop.tidy(' b '), c text default 'c')
+  returns text language sql as $$ select b || c $$;
 create function shop.total_of(integer) returns numeric language plpgsql security definer as
   $$ begin return 1; end $$;
 create function shop.twice(integer) returns setof integer language sql as $$ values ($1), ($1) $$;
