@@ -47,6 +47,11 @@ select
               where k.conrelid = c.oid and k.contype = 'p'),
       'rule', (select r.ev_action::text from pg_catalog.pg_rewrite r
                where r.ev_class = c.oid and r.ev_type = '1' and c.relkind = 'v'),
+      'policies', (
+        select pg_catalog.json_agg(pg_catalog.json_build_object('command', y.polcmd,
+          'using', y.polqual::text, 'check', y.polwithcheck::text))
+        from pg_catalog.pg_policy y
+        where y.polrelid = c.oid and c.relrowsecurity and 0 = any(y.polroles)),
       'rules', array(select r.ev_type::text from pg_catalog.pg_rewrite r
                      where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled <> 'D'),
       'invoker', coalesce((select o.option_value::boolean
@@ -155,6 +160,15 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A row policy for everyone; ``command`` is ``*`` or pg_policy's letter for one command."""
+
+    command: str
+    using: str | None
+    check: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relation(Object):
     """A row of pg_class with what decides about privileges.
 
@@ -170,6 +184,7 @@ class Relation(Object):
     columns: Mapping[int, Column]
     key: tuple[int, ...]
     rule: str | None
+    policies: tuple[Policy, ...]
     rules: frozenset[str]
     invoker: bool
     foreign_library: str | None
@@ -318,6 +333,7 @@ def _relation(row: dict[str, Any]) -> Relation:
         "everyone": frozenset(row["everyone"] or ()),
         "columns": columns,
         "key": tuple(row["key"] or ()),
+        "policies": tuple(Policy(**policy) for policy in row["policies"] or ()),
         "rules": frozenset(row["rules"]),
     }
     return Relation(**{**row, **changed})

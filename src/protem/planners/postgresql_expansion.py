@@ -1,8 +1,8 @@
 """From what a statement names to all that runs with the user's rights because of it.
 
 Here: following views, security_invoker views, defaults, generated columns, checks, index
-expressions, triggers and domains until nothing new turns up. Not here: the catalogue's SQL, and
-privileges.
+expressions, row policies, triggers and domains until nothing new turns up. Not here: the
+catalogue's SQL, and privileges.
 
 Invariants:
 - A view's relations are the owner's affair unless it is a security_invoker view; its functions,
@@ -48,6 +48,7 @@ _Item = TypeVar("_Item")
 _TRIGGER_BITS = {INSERT: 4, DELETE: 8, UPDATE: 16}
 _INSTEAD_OF = 64
 _RULE_EVENTS = {UPDATE: "2", INSERT: "3", DELETE: "4"}
+_POLICY_BITS = {"r": SELECT, "a": INSERT, "w": UPDATE, "d": DELETE}
 _STORED = "s"
 
 
@@ -120,11 +121,15 @@ class Expansion:
 
     def follow(self) -> None:
         """Follow everything that is known and was not followed yet, one step."""
-        for record in self._once(self._reads):
+        reads, writes = self._once(self._reads), self._once(self.writes)
+        fenced = self._once(("policies", record) for record in self.required)
+        for record in reads:
             relation = self.relation(record.relation)
             if relation.rule is not None and not record.target:
                 self._read_view(relation, record)
-        for write in self._once(self.writes):
+        for _, record in fenced:
+            self._apply_policies(self.relation(record.relation), record)
+        for write in writes:
             relation = self.relation(write.relation)
             self._write(relation, write)
         for domain in self._once(t for t in self.facts.types.values() if t.number in self.domains):
@@ -135,6 +140,18 @@ class Expansion:
         for operator in self.facts.operators.values():
             if operator.number in self.operators:
                 self.functions.add(operator.function)
+
+    def _apply_policies(self, relation: Relation, record: RelationNeed) -> None:
+        """Take in the expressions of row policies, whose relations are the user's to satisfy."""
+        for policy in relation.policies:
+            bit = _POLICY_BITS.get(policy.command, record.bits)
+            if not record.bits & bit:
+                continue
+            for text in (policy.using, policy.check):
+                if text is not None:
+                    needs = needs_of(postgresql_node_tree.parse(text))
+                    self.absorb(needs)
+                    self.require(needs.relations)
 
     def _default_arguments(self, function: Function, given: frozenset[int]) -> None:
         """Take in the expressions of arguments that a call leaves out."""

@@ -50,6 +50,11 @@ create trigger note before insert or update on shop.noted
 create table shop.guarded (id integer, owner text);
 alter table shop.guarded enable row level security;
 create policy mine on shop.guarded using (true);
+create table shop.fenced (id integer, owner text);
+alter table shop.fenced enable row level security;
+create policy readers on shop.fenced for select
+  using (shop.is_mail(owner) and exists (select from shop.plain where b > 0));
+create policy writers on shop.fenced for insert with check (shop.double(id) > 0);
 create sequence shop.tickets;
 create unlogged table shop.with_sequence (n bigint default nextval('shop.tickets'), what text);
 create materialized view shop.summary as select status, count(*) as n from shop.orders group by 1;
