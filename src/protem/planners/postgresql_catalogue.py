@@ -133,10 +133,7 @@ from tree t
 """
 
 _SIGNATURES = """
-select pg_catalog.json_object_agg(p.oid, case when p.prokind = 'a' then (
-    select pg_catalog.string_agg(pg_catalog.format_type(a.type, null), ', ' order by a.place)
-    from pg_catalog.unnest(p.proargtypes) with ordinality as a(type, place))
-  else pg_catalog.pg_get_function_identity_arguments(p.oid) end)
+select pg_catalog.json_object_agg(p.oid, pg_catalog.pg_get_function_identity_arguments(p.oid))
 from pg_catalog.pg_proc p where p.oid = any(%s::oid[])
 """
 

@@ -14,7 +14,7 @@ create function shop.greet(a integer, b text default shop.tidy(' b '), c text de
 create function shop.total_of(integer) returns numeric language plpgsql security definer as
   $$ begin return 1; end $$;
 create function shop.twice(integer) returns setof integer language sql as $$ values ($1), ($1) $$;
-create aggregate shop.product(numeric) (sfunc = numeric_mul, stype = numeric, initcond = '1');
+create aggregate shop.product(factor numeric) (sfunc = numeric_mul, stype = numeric, initcond = '1');
 create function shop.same(numeric, numeric) returns boolean language sql immutable as $$ select $1 = $2 $$;
 create operator shop.=== (function = shop.same, leftarg = numeric, rightarg = numeric);
 create function shop.set_note() returns trigger language plpgsql as $$ begin return new; end $$;
