@@ -76,6 +76,19 @@ STATEMENTS = [
     "select 'a@b'::types.mail",
     "select shop.tidy(' x ')",
     "select shop.total_of(1)",
+    "select id from shop.fenced where id = 1",
+    "insert into shop.fenced values (1, 'x')",
+    "insert into shop.fenced values (1, 'x@y') returning owner",
+    "select shop.greet(1)",
+    "select shop.greet(1, 'given')",
+    "select shop.greet(1, c => 'given')",
+    "select id from shop.open_orders for update",
+    "select shop.greet(1) from shop.names",
+    "select id from shop.guarded where owner = current_user",
+    (
+        "insert into shop.names (id, name) values (1, 'x')"
+        " on conflict (id) do update set name = excluded.name"
+    ),
     "select * from shop.twice(3)",
     "select shop.product(total) from shop.orders",
     "select shop.product(total) over () from shop.orders",
@@ -165,6 +178,10 @@ FROM_15 = [
     ),
 ]
 FROM_18 = [
+    (
+        "merge into shop.open_orders o using (values (1)) v (n) on o.id = v.n"
+        " when matched then update set status = 'm'"
+    ),
     "update shop.plain set b = 6 where a = 1 returning old.b, new.b",
     (
         "merge into shop.plain p using shop.parent q on p.a = q.id"

@@ -352,6 +352,19 @@ async def test_a_locked_table_means_later(
             await planner.plan(_psql("select a from shop.plain"))
 
 
+async def test_a_silent_database_means_later(
+    server: PostgresqlServer, planner: PostgresqlPlanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When no answer comes at all, the planner's own limit ends the wait."""
+    monkeypatch.setattr("protem.planners.postgresql._LONGEST_SECONDS", 0.3)
+    with psycopg.connect(server.dsn(dbname="shop")) as blocker:
+        blocker.execute("lock table shop.plain in access exclusive mode")
+        with pytest.raises(RetryLaterError, match="in time"):
+            await planner.plan(_psql("select a from shop.plain"))
+    monkeypatch.undo()
+    assert await planner.plan(_psql("select a from shop.plain"))
+
+
 async def test_a_cancelled_plan_gives_its_place_back(server: PostgresqlServer) -> None:
     """Cancelling a plan that waits leaves the pool usable."""
     planner = PostgresqlPlanner(lambda: Secret(_conninfo(server)), pool_size=1)

@@ -139,6 +139,13 @@ def test_explain_and_transactions(text: str, analysed: str | None, executes: boo
     assert (statement.text, statement.analysed, statement.executes) == (text, analysed, executes)
 
 
+def test_too_many_statements() -> None:
+    """A bound keeps one command from occupying the database."""
+    assert len(_statements("-c", "select 1;" * psql_command.MAX_STATEMENTS)) == 500
+    with pytest.raises(InvalidError, match="at most"):
+        _statements("-c", "select 1;" * (psql_command.MAX_STATEMENTS + 1))
+
+
 def test_other_programs() -> None:
     """Only psql is understood."""
     with pytest.raises(UnplannableError, match="psql"):

@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 
 from protem.domain.commands import Command
@@ -30,6 +31,8 @@ from protem.planners.postgresql_sessions import Session, SessionPool
 from protem.planners.postgresql_statements import Statement
 
 _SHOWN_CHARACTERS = 60
+_LONGEST_SECONDS = 60.0
+"""Beyond the server's own limits: for a network that swallows what is sent."""
 _Analysed = tuple[Statement, Needs]
 
 
@@ -66,12 +69,16 @@ class PostgresqlPlanner:
         statements = list(psql_command.statements_of(command))
         may_be_stale = self._pool.has_idle
         try:
-            return await self._plan(statements)
-        except RetryLaterError:
-            if not may_be_stale:
-                raise
-            await self._pool.forget_idle()  # the server may have cut them; analysis is repeatable
-            return await self._plan(statements)
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                try:
+                    return await self._plan(statements)
+                except RetryLaterError:
+                    if not may_be_stale:
+                        raise
+                    await self._pool.forget_idle()  # cut meanwhile; analysis is repeatable
+                    return await self._plan(statements)
+        except TimeoutError as error:
+            raise RetryLaterError("the database did not answer in time") from error
 
     async def close(self) -> None:
         """Close the connections."""

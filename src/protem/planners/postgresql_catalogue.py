@@ -47,6 +47,11 @@ select
               where k.conrelid = c.oid and k.contype = 'p'),
       'rule', (select r.ev_action::text from pg_catalog.pg_rewrite r
                where r.ev_class = c.oid and r.ev_type = '1' and c.relkind = 'v'),
+      'policies', (
+        select pg_catalog.json_agg(pg_catalog.json_build_object('command', y.polcmd,
+          'using', y.polqual::text, 'check', y.polwithcheck::text))
+        from pg_catalog.pg_policy y
+        where y.polrelid = c.oid and c.relrowsecurity and 0 = any(y.polroles)),
       'rules', array(select r.ev_type::text from pg_catalog.pg_rewrite r
                      where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled <> 'D'),
       'invoker', coalesce((select o.option_value::boolean
@@ -67,7 +72,7 @@ select
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'number', p.oid::bigint, 'schema', n.nspname, 'schema_open', n.open, 'name', p.proname,
       'definer', p.prosecdef, 'volatile', p.provolatile = 'v', 'language', l.lanname,
-      'library', p.probin,
+      'library', p.probin, 'arguments', p.pronargs, 'defaults', p.proargdefaults::text,
       'open', exists (select from pg_catalog.aclexplode(
           coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
         where a.grantee = 0 and a.privilege_type = 'EXECUTE')))
@@ -128,10 +133,7 @@ from tree t
 """
 
 _SIGNATURES = """
-select pg_catalog.json_object_agg(p.oid, case when p.prokind = 'a' then (
-    select pg_catalog.string_agg(pg_catalog.format_type(a.type, null), ', ' order by a.place)
-    from pg_catalog.unnest(p.proargtypes) with ordinality as a(type, place))
-  else pg_catalog.pg_get_function_identity_arguments(p.oid) end)
+select pg_catalog.json_object_agg(p.oid, pg_catalog.pg_get_function_identity_arguments(p.oid))
 from pg_catalog.pg_proc p where p.oid = any(%s::oid[])
 """
 
@@ -155,6 +157,15 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A row policy for everyone; ``command`` is ``*`` or pg_policy's letter for one command."""
+
+    command: str
+    using: str | None
+    check: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relation(Object):
     """A row of pg_class with what decides about privileges.
 
@@ -170,6 +181,7 @@ class Relation(Object):
     columns: Mapping[int, Column]
     key: tuple[int, ...]
     rule: str | None
+    policies: tuple[Policy, ...]
     rules: frozenset[str]
     invoker: bool
     foreign_library: str | None
@@ -184,13 +196,15 @@ class Operator(Object):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function(Object):
-    """A function; ``open`` when PUBLIC may execute it."""
+    """A function; ``open`` when PUBLIC may execute it, ``defaults`` those of its last arguments."""
 
     name: str
     definer: bool
     volatile: bool
     language: str
     library: str | None
+    arguments: int
+    defaults: str | None
     open: bool
 
 
@@ -316,6 +330,7 @@ def _relation(row: dict[str, Any]) -> Relation:
         "everyone": frozenset(row["everyone"] or ()),
         "columns": columns,
         "key": tuple(row["key"] or ()),
+        "policies": tuple(Policy(**policy) for policy in row["policies"] or ()),
         "rules": frozenset(row["rules"]),
     }
     return Relation(**{**row, **changed})

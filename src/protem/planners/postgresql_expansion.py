@@ -1,8 +1,8 @@
 """From what a statement names to all that runs with the user's rights because of it.
 
 Here: following views, security_invoker views, defaults, generated columns, checks, index
-expressions, triggers and domains until nothing new turns up. Not here: the catalogue's SQL, and
-privileges.
+expressions, row policies, triggers and domains until nothing new turns up. Not here: the
+catalogue's SQL, and privileges.
 
 Invariants:
 - A view's relations are the owner's affair unless it is a security_invoker view; its functions,
@@ -22,7 +22,15 @@ from typing import TypeVar
 
 from protem.domain.errors import RetryLaterError
 from protem.planners import postgresql_catalogue, postgresql_node_tree
-from protem.planners.postgresql_catalogue import Default, Facts, Relation, Trigger, Wanted, Written
+from protem.planners.postgresql_catalogue import (
+    Default,
+    Facts,
+    Function,
+    Relation,
+    Trigger,
+    Wanted,
+    Written,
+)
 from protem.planners.postgresql_needs import (
     DELETE,
     INSERT,
@@ -40,6 +48,7 @@ _Item = TypeVar("_Item")
 _TRIGGER_BITS = {INSERT: 4, DELETE: 8, UPDATE: 16}
 _INSTEAD_OF = 64
 _RULE_EVENTS = {UPDATE: "2", INSERT: "3", DELETE: "4"}
+_POLICY_BITS = {"r": SELECT, "a": INSERT, "w": UPDATE, "d": DELETE}
 _STORED = "s"
 
 
@@ -57,6 +66,7 @@ class Expansion:
 
     required: list[RelationNeed] = field(default_factory=list)
     functions: set[int] = field(default_factory=set)
+    calls: set[tuple[int, frozenset[int]]] = field(default_factory=set)
     operators: set[int] = field(default_factory=set)
     domains: set[int] = field(default_factory=set)
     sequences: set[tuple[int, str]] = field(default_factory=set)
@@ -82,6 +92,7 @@ class Expansion:
     def absorb(self, needs: Needs, *, executes: bool = True) -> None:
         """Take in what an expression or query runs, but not its permission records."""
         self.functions |= needs.functions
+        self.calls |= needs.calls
         self.operators |= needs.operators | needs.equalities
         self.domains |= needs.domains
         if executes:
@@ -110,19 +121,48 @@ class Expansion:
 
     def follow(self) -> None:
         """Follow everything that is known and was not followed yet, one step."""
-        for record in self._once(self._reads):
+        reads, writes = self._once(self._reads), self._once(self.writes)
+        fenced = self._once(("policies", record) for record in self.required)
+        for record in reads:
             relation = self.relation(record.relation)
             if relation.rule is not None and not record.target:
                 self._read_view(relation, record)
-        for write in self._once(self.writes):
+        for _, record in fenced:
+            self._apply_policies(self.relation(record.relation), record)
+        for write in writes:
             relation = self.relation(write.relation)
             self._write(relation, write)
         for domain in self._once(t for t in self.facts.types.values() if t.number in self.domains):
             self.domains |= {domain.parent} - {0}
             self._absorb_expressions(domain.checks)
+        for call in self._once(call for call in self.calls if call[0] in self.facts.functions):
+            self._default_arguments(self.facts.functions[call[0]], call[1])
         for operator in self.facts.operators.values():
             if operator.number in self.operators:
                 self.functions.add(operator.function)
+
+    def _apply_policies(self, relation: Relation, record: RelationNeed) -> None:
+        """Take in the expressions of row policies, whose relations are the user's to satisfy."""
+        for policy in relation.policies:
+            bit = _POLICY_BITS.get(policy.command, record.bits)
+            if not record.bits & bit:
+                continue
+            for text in (policy.using, policy.check):
+                if text is not None:
+                    needs = needs_of(postgresql_node_tree.parse(text))
+                    self.absorb(needs)
+                    self.require(needs.relations)
+
+    def _default_arguments(self, function: Function, given: frozenset[int]) -> None:
+        """Take in the expressions of arguments that a call leaves out."""
+        if function.defaults is None:
+            return
+        tree = postgresql_node_tree.parse(function.defaults)
+        expressions = tree if isinstance(tree, list) else []
+        first = function.arguments - len(expressions)
+        for place, expression in enumerate(expressions, start=first):
+            if place not in given:
+                self.absorb(needs_of(expression))
 
     def _write(self, relation: Relation, write: Write) -> None:
         for written in self.facts.written.get(write.relation, ()):

@@ -72,6 +72,8 @@ class Needs:
     relations: list[RelationNeed] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     functions: set[int] = field(default_factory=set)
+    calls: set[tuple[int, frozenset[int]]] = field(default_factory=set)
+    """(function, places of the arguments given); PostgreSQL's planner adds the defaults later."""
     named_functions: set[int] = field(default_factory=set)
     operators: set[int] = field(default_factory=set)
     equalities: set[int] = field(default_factory=set)
@@ -222,6 +224,11 @@ def _unrestricted(query: Node) -> Iterator[int]:
 def _function_call(node: Node, needs: Needs) -> None:
     function = node.integer("funcid")
     needs.functions.add(function)
+    places = frozenset(
+        argument.integer("argnumber") if argument.tag == "NAMEDARGEXPR" else place
+        for place, argument in enumerate(node.nodes("args"))
+    )
+    needs.calls.add((function, places))
     if node.fields.get("funcformat") == _EXPLICIT_CALL:
         needs.named_functions.add(function)
     if function == _LASTVAL:

@@ -26,6 +26,8 @@ from protem.planners.postgresql_lexer import Token, TokenKind
 from protem.planners.postgresql_statements import Statement
 
 PROGRAM = "psql"
+MAX_STATEMENTS = 500
+"""More than anyone reads before approving."""
 USE_A_PROFILE = "protem psql TARGET   # under a profile that an administrator wrote"
 
 _LONG_OF_SHORT = {
@@ -118,12 +120,14 @@ def statements_of(command: Command) -> Iterator[Statement]:
             f"a PostgreSQL target runs {PROGRAM} commands, not {command.argv[0]!r}",
             next_step='protem run --on TARGET -- psql -c "STATEMENT"',
         )
-    found = False
+    count = 0
     for text, is_script in _sources(command):
         for tokens in _split(text, is_script=is_script):
-            found = True
+            count += 1
+            if count > MAX_STATEMENTS:
+                raise InvalidError(f"a command holds at most {MAX_STATEMENTS} statements")
             yield postgresql_statements.read(tokens)
-    if not found:
+    if not count:
         raise UnplannableError("the command holds no statement", next_step='psql -c "STATEMENT"')
 
 

@@ -9,10 +9,12 @@ create function shop.is_mail(text) returns boolean language plpgsql immutable as
   $$ begin return $1 like '%@%'; end $$;
 create function shop.double(numeric) returns numeric language sql immutable as $$ select $1 * 2 $$;
 create function shop.tidy(text) returns text language plpgsql as $$ begin return trim($1); end $$;
+create function shop.greet(a integer, b text default shop.tidy(' b '), c text default 'c')
+  returns text language sql as $$ select b || c $$;
 create function shop.total_of(integer) returns numeric language plpgsql security definer as
   $$ begin return 1; end $$;
 create function shop.twice(integer) returns setof integer language sql as $$ values ($1), ($1) $$;
-create aggregate shop.product(numeric) (sfunc = numeric_mul, stype = numeric, initcond = '1');
+create aggregate shop.product(factor numeric) (sfunc = numeric_mul, stype = numeric, initcond = '1');
 create function shop.same(numeric, numeric) returns boolean language sql immutable as $$ select $1 = $2 $$;
 create operator shop.=== (function = shop.same, leftarg = numeric, rightarg = numeric);
 create function shop.set_note() returns trigger language plpgsql as $$ begin return new; end $$;
@@ -48,6 +50,11 @@ create trigger note before insert or update on shop.noted
 create table shop.guarded (id integer, owner text);
 alter table shop.guarded enable row level security;
 create policy mine on shop.guarded using (true);
+create table shop.fenced (id integer, owner text);
+alter table shop.fenced enable row level security;
+create policy readers on shop.fenced for select
+  using (shop.is_mail(owner) and exists (select from shop.plain where b > 0));
+create policy writers on shop.fenced for insert with check (shop.double(id) > 0);
 create sequence shop.tickets;
 create unlogged table shop.with_sequence (n bigint default nextval('shop.tickets'), what text);
 create materialized view shop.summary as select status, count(*) as n from shop.orders group by 1;
