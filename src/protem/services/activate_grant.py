@@ -52,9 +52,13 @@ async def activate_grant(
 
 def own_grant(transaction: Transaction, principal: Principal, grant_id: GrantId) -> Grant:
     """Return the caller's grant; another's is as absent as one that never was."""
-    grant = transaction.grants.get(grant_id)
+    absent = NotFoundError(f"there is no grant {grant_id} of yours")
+    try:
+        grant = transaction.grants.get(grant_id)
+    except NotFoundError:
+        raise absent from None
     if grant.principal != principal.id:
-        raise NotFoundError(f"there is no grant {grant_id} of yours")
+        raise absent
     return grant
 
 

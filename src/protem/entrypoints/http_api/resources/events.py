@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
+import anyio
 from fastapi import APIRouter, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -21,13 +22,17 @@ from protem.domain.identifiers import GrantId
 from protem.domain.principals import Principal
 from protem.entrypoints.http_api.problem_responses import TooManyError
 from protem.entrypoints.http_api.serving import Serving, caller, serving
+from protem.ports.announcer import Watch
 from protem.ports.store import AuditEntry, Transaction
 from protem.services.view_grants import Looker
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 _BATCH = 200
 _MOST_STREAMS = 8
-_LOOK_AGAIN = timedelta(seconds=5)
+_LOOK_AT_STOPPING = timedelta(milliseconds=250)
+_LOOKS_AT_STOPPING = 20
+"""So that the log is read again every five seconds even without news."""
+_STOP_WITHIN_SECONDS = 1.0
 _PING_SECONDS = 14
 
 
@@ -39,10 +44,13 @@ async def get_events(request: Request) -> Response:
     start = await _start(here, request.headers.get("last-event-id"))
     if here.streams[principal.id] >= _MOST_STREAMS:
         raise TooManyError(f"{_MOST_STREAMS} event streams are open already; close one")
+    stopping = anyio.Event()
     return EventSourceResponse(
-        _stream(request, here, principal, start),
+        _stream(request, principal, start, stopping),
         ping=_PING_SECONDS,
         headers={"cache-control": "no-store"},
+        shutdown_event=stopping,
+        shutdown_grace_period=_STOP_WITHIN_SECONDS,
     )
 
 
@@ -55,19 +63,20 @@ async def _start(here: Serving, last: str | None) -> int:
 
 
 async def _stream(
-    request: Request, here: Serving, principal: Principal, start: int
+    request: Request, principal: Principal, start: int, stopping: anyio.Event
 ) -> AsyncIterator[ServerSentEvent]:
+    here = serving(request)
     here.streams[principal.id] += 1
     here.metrics.streams.inc()
     try:
         with here.around.announcer.watch() as watch:
-            while True:
+            while not stopping.is_set():
                 batch, visible = await _batch(here, principal, start)
                 for event in visible:
                     yield event
                 start += batch
                 if batch < _BATCH:
-                    await watch.changed(_LOOK_AGAIN)
+                    await _news(watch, stopping)
                 try:
                     principal = await caller(request)
                 except UnauthenticatedError:
@@ -75,6 +84,13 @@ async def _stream(
     finally:
         here.metrics.streams.dec()
         here.streams[principal.id] -= 1
+
+
+async def _news(watch: Watch, stopping: anyio.Event) -> None:
+    """Return when something was announced, it is time to look again, or the server stops."""
+    for _ in range(_LOOKS_AT_STOPPING):
+        if stopping.is_set() or await watch.changed(_LOOK_AT_STOPPING):
+            return
 
 
 async def _batch(
