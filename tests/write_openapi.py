@@ -1,4 +1,4 @@
-"""Write docs/openapi.json from the application: ``PYTHONPATH=src:. python -m tests.write_openapi``."""
+"""Write docs/openapi.json: ``PYTHONPATH=src:. python -m tests.write_openapi``."""
 
 import json
 from pathlib import Path

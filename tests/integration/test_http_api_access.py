@@ -1,7 +1,6 @@
 """Who may call what: every route, by everyone, and what strangers can learn (nothing)."""
 
 import pytest
-
 from tests.integration.control_plane_in_memory import (
     HALF,
     PEOPLE,
@@ -12,15 +11,15 @@ from tests.integration.control_plane_in_memory import (
 )
 
 EVERYONE = [None, "stranger", "requester", "reviewer", "auditor", "admin"]
-SIGNED_IN = {name: 200 for name in PEOPLE} | {None: 401}
-ADMINISTRATOR = {name: 403 for name in PEOPLE} | {None: 401, "admin": 200}
-AUDITOR = {name: 403 for name in PEOPLE} | {None: 401, "auditor": 200}
+SIGNED_IN = dict.fromkeys(PEOPLE, 200) | {None: 401}
+ADMINISTRATOR = dict.fromkeys(PEOPLE, 403) | {None: 401, "admin": 200}
+AUDITOR = dict.fromkeys(PEOPLE, 403) | {None: 401, "auditor": 200}
 SEES = {
     None: 401, "stranger": 404, "requester": 200, "reviewer": 200, "auditor": 200, "admin": 404,
 }  # fmt: skip
-OWNS = {name: 404 for name in PEOPLE} | {None: 401, "requester": 200}
+OWNS = dict.fromkeys(PEOPLE, 404) | {None: 401, "requester": 200}
 REVIEW = {"digest": "sha256:" + "0" * 64, "verdict": "approve"}
-OPEN = {name: 200 for name in EVERYONE}
+OPEN = dict.fromkeys(EVERYONE, 200)
 
 
 def with_status(expected, status):
@@ -39,7 +38,12 @@ MATRIX = [
     ("GET", "/v1/targets/orders-db", None, SIGNED_IN),
     ("GET", "/v1/targets/nowhere", None, with_status(SIGNED_IN, 404)),
     ("POST", "/v1/plans", ask_body(), SIGNED_IN),
-    ("POST", "/v1/requests", ask_body(), {n: 403 for n in PEOPLE} | {None: 401, "requester": 201}),
+    (
+        "POST",
+        "/v1/requests",
+        ask_body(),
+        dict.fromkeys(PEOPLE, 403) | {None: 401, "requester": 201},
+    ),
     ("GET", "/v1/requests", None, SIGNED_IN),
     ("GET", "/v1/grants", None, SIGNED_IN),
     ("GET", "/v1/requests/{id}", None, SEES),
@@ -112,9 +116,7 @@ async def test_a_stranger_cannot_tell_a_grant_from_none(stage):
             await stage.call("stranger", method, path.replace("{id}", which), json=body)
             for which in (real, imagined)
         ]
-        texts = [
-            {k: v for k, v in a.json().items() if k != "request_id"} for a in answers
-        ]
+        texts = [{k: v for k, v in a.json().items() if k != "request_id"} for a in answers]
         assert str(texts[0]).replace(real, "ID") == str(texts[1]).replace(imagined, "ID"), path
     assert (await stage.call("stranger", "GET", "/v1/requests")).json()["items"] == []
 

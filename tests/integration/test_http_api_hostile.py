@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from tests.integration.control_plane_in_memory import READ, ask_body, running
 
 HOSTILE = [

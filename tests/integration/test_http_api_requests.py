@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-
 from tests.integration.control_plane_in_memory import (
     FORBIDDEN,
     HALF,

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.contracts.connector_cases import InMemoryCase
 
 from protem.domain.errors import RefusedError
 from protem.services.sweep_target import sweep_target
 from protem.testing.connector_contract import an_order
+from tests.contracts.connector_cases import InMemoryCase
 
 
 @pytest.fixture

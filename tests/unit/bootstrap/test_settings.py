@@ -89,7 +89,9 @@ def test_an_error_names_the_key_and_the_document(tmp_path, text, told):
     assert "docs/configuration.md" in caught.value.next_step
 
 
-@pytest.mark.parametrize("inline", ['"hunter2"', '{ value = "hunter2" }', '{ env = "A", file = "b" }'])
+@pytest.mark.parametrize(
+    "inline", ['"hunter2"', '{ value = "hunter2" }', '{ env = "A", file = "b" }']
+)
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path, inline):
     """The message says what to write instead."""
     with pytest.raises(InvalidError) as caught:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from protem.domain.scram import scram_verifier
-from protem.testing.in_memory_connector import InMemoryConnector
 
 from protem.domain.commands import Command
 from protem.domain.errors import UnplannableError
@@ -18,6 +16,7 @@ from protem.domain.orders import PublicHalf
 from protem.domain.plans import Plan, Trait
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.domain.scopes import Privilege, Scope
+from protem.domain.scram import scram_verifier
 from protem.domain.secret import Secret
 from protem.domain.targets import Tag, Target
 from protem.policy.cedar_policy import CedarPolicy
@@ -29,6 +28,7 @@ from protem.system.announcer import LocalAnnouncer
 from protem.testing.counting_randomness import InsecureCountingRandomness
 from protem.testing.in_memory_audit_log import InMemoryAuditLog
 from protem.testing.in_memory_catalogue import InMemoryCatalogue
+from protem.testing.in_memory_connector import InMemoryConnector
 from protem.testing.in_memory_identity import InMemoryIdentity
 from protem.testing.in_memory_store import InMemoryStore
 from protem.testing.manual_clock import ManualClock
