@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
 from protem.domain.instants import parse_instant
 from protem.entrypoints.cli.untrusted_text import printable
+from protem.system.clock import SystemClock
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 
@@ -121,7 +122,7 @@ def moment(text: Any) -> datetime | None:
 def time_left(text: Any, now: datetime | None = None) -> timedelta | None:
     """Return how long it is until an instant of the wire; negative when it is past."""
     at = moment(text)
-    return None if at is None else at - (now or datetime.now(UTC))
+    return None if at is None else at - (now or SystemClock().now())
 
 
 def moment_text(text: Any, now: datetime | None = None) -> str:
