@@ -16,7 +16,6 @@ from protem.domain.secret import Secret
 if TYPE_CHECKING:
     from protem.services.sweep_target import SweepReport
 
-"""A sweep has no catalogue; no order is ever given to its connector."""
 _EXTRA = "pip install 'protem[postgresql]'"
 
 

@@ -154,9 +154,10 @@ def test_a_periodic_sweep_goes_on_until_it_is_stopped(alone, uri):
     )
     begun = time.monotonic()
     seen = b""
-    while seen.count(b'"strays"') < 2:
+    while seen.count(b'"strays"') < 2 and process.poll() is None:
         seen += process.stdout.readline()
     assert time.monotonic() - begun < 20
+    assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert process.returncode == 130
