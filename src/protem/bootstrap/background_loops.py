@@ -25,6 +25,8 @@ from protem.services.surroundings import Surroundings
 
 PUBLISH_EVERY = timedelta(seconds=1)
 REMEMBER_ANSWERS = timedelta(days=1)
+_GATHER_SECONDS = 0.3
+"""A head costs several syncs; entries of this long share one. Still under a second after each."""
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
 _WELL_AFTER_SECONDS = 5.0
@@ -92,6 +94,7 @@ class BackgroundLoops:
                 self.published = await self.around.audit_log.publish()
                 self.works("audit")
                 await watch.changed(PUBLISH_EVERY)
+                await asyncio.sleep(_GATHER_SECONDS)
 
     async def _forget_answers(self) -> None:
         def work(transaction: Transaction) -> int:
