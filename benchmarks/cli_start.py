@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from measuring import figure
+
 SOURCE = Path(__file__).parents[1] / "src"
 DEFAULT_ROUNDS = 15
 TIMES_PYTHON = 3.0
@@ -56,9 +58,7 @@ def main() -> None:
 
 
 def _verdict(name: str, peer: str, medians: dict[str, float], limit: float) -> None:
-    ratio = medians[name] / medians[peer]
-    verdict = "met" if ratio <= limit else "MISSED"
-    print(f"{name} / {peer}: {ratio:.2f} (goal at most {limit}: {verdict})")
+    figure("CLI", f"{name} to {peer}", medians[name] / medians[peer], f"<={limit:g}")
 
 
 if __name__ == "__main__":

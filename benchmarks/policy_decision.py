@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 
 import casbin
 import cedarpy
+from measuring import figure
 
 from protem.domain.decisions import Outcome, PolicyAction, Question
 from protem.domain.identifiers import GroupName, TargetName
@@ -217,7 +218,7 @@ def main() -> None:
     goals = [
         ("G1 p50 to bare engine, 100 policies", ours[100] / found["bare engine", 100], 1.5, False),
         (
-            "   the same, told only needed facts",
+            "G1 the same, told only needed facts",
             ours[100] / found["bare, few facts", 100],
             1.5,
             False,
@@ -227,9 +228,7 @@ def main() -> None:
         ("G3 rate to pycasbin, 100", found["pycasbin", 100] / ours[100], 5.0, True),
     ]
     for name, ratio, goal, at_least in goals:
-        met = ratio >= goal if at_least else ratio <= goal
-        sign = ">=" if at_least else "<="
-        print(f"{name:<38}{ratio:>8.2f}  goal {sign} {goal:<5}{'met' if met else 'MISSED'}")
+        figure(name[:2], name[3:], ratio, f"{'>=' if at_least else '<='}{goal:g}")
 
 
 if __name__ == "__main__":

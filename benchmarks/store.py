@@ -28,6 +28,7 @@ from pathlib import Path
 
 import aiosqlite
 import sqlalchemy as sa
+from measuring import figure
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from protem.domain import audit_events, grants
@@ -265,10 +266,11 @@ def report(median: dict[str, float], rounds: int) -> None:
     for what in ("ours", "raw", "aiosqlite", "sqlalchemy"):
         print(f"  {what:<12} {median[what]:>9,.0f} transactions/s")
     for what, goal in (("raw", 0.7), ("aiosqlite", 20), ("sqlalchemy", 50)):
-        print(f"G9  ours / {what:<12} {median['ours'] / median[what]:>6.2f}  (goal: >= {goal})")
+        figure("G9", f"writes/s, ours to {what}", median["ours"] / median[what], f">={goal}")
     print(f"  one write alone {median['alone'] * 1e3:.3f} ms p50")
     print(f"  one fdatasync   {median['fdatasync'] * 1e3:.3f} ms p50")
-    print(f"G10 alone / fdatasync  {median['alone'] / median['fdatasync']:>6.2f}  (goal: <= 2.5)")
+    ratio = median["alone"] / median["fdatasync"]
+    figure("G10", "one write alone, p50, to one fdatasync", ratio, "<=2.5")
 
 
 if __name__ == "__main__":
