@@ -14,7 +14,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,22 +37,23 @@ BATCHES = 4
 SECOND = 1_000_000
 
 
-def fill(path: Path, count: int) -> None:
-    """Make a database of ``count`` active grants that fall due in a random order."""
+def fill(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Make a database of the active grants in ``rows``."""
     prepare_file(path)
     migrate(path)
     connection = connect(path)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("BEGIN")
     connection.execute("DROP TRIGGER grants_begin")  # these begin in the middle of their lives
-    connection.executemany(statements.GRANT_ADD, _rows(count))
+    connection.executemany(statements.GRANT_ADD, rows)
     connection.execute(sqlite_triggers()["grants_begin"])
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 
 
-def _rows(count: int) -> Iterator[dict[str, Any]]:
+def rows_due_within_a_day(count: int) -> Iterator[dict[str, Any]]:
+    """Return ``count`` active grants that fall due in a random order."""
     active = to_row(life()[GrantState.ACTIVE][-1])
     start = active["activated_at"]
     shuffled = random.Random(1)
@@ -119,7 +120,7 @@ def main() -> None:
     rounds: dict[int, list[dict[str, float]]] = {size: [] for size in asked.sizes}
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         for size in asked.sizes:
-            fill(Path(folder) / f"{size}.db", size)
+            fill(Path(folder) / f"{size}.db", rows_due_within_a_day(size))
         for _ in range(asked.rounds):
             for size in asked.sizes:
                 path = Path(folder) / f"{size}.db"
