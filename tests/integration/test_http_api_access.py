@@ -18,11 +18,13 @@ SEES = {
     None: 401, "stranger": 404, "requester": 200, "reviewer": 200, "auditor": 200, "admin": 404,
 }  # fmt: skip
 OWNS = dict.fromkeys(PEOPLE, 404) | {None: 401, "requester": 200}
+ASKS = dict.fromkeys(PEOPLE, 403) | {None: 401, "requester": 201}
 REVIEW = {"digest": "sha256:" + "0" * 64, "verdict": "approve"}
 OPEN = dict.fromkeys(EVERYONE, 200)
 
 
 def with_status(expected, status):
+    """Return the same expectations with another status for success."""
     return {who: status if code == 200 else code for who, code in expected.items()}
 
 
@@ -38,12 +40,7 @@ MATRIX = [
     ("GET", "/v1/targets/orders-db", None, SIGNED_IN),
     ("GET", "/v1/targets/nowhere", None, with_status(SIGNED_IN, 404)),
     ("POST", "/v1/plans", ask_body(), SIGNED_IN),
-    (
-        "POST",
-        "/v1/requests",
-        ask_body(),
-        dict.fromkeys(PEOPLE, 403) | {None: 401, "requester": 201},
-    ),
+    ("POST", "/v1/requests", ask_body(), ASKS),
     ("GET", "/v1/requests", None, SIGNED_IN),
     ("GET", "/v1/grants", None, SIGNED_IN),
     ("GET", "/v1/requests/{id}", None, SEES),
@@ -69,6 +66,7 @@ STREAM = ("GET", "/v1/events")
 
 @pytest.fixture
 async def stage():
+    """A running control plane."""
     async with running() as made:
         yield made
 
