@@ -7,6 +7,7 @@ from tests.integration.control_plane_in_memory import (
     READ,
     WRITE,
     ask_body,
+    local,
     running,
 )
 
@@ -160,12 +161,38 @@ async def test_the_doctor_says_nothing_of_a_healthy_plane_and_names_an_orphan(st
     """Findings come with a severity and a next step."""
     healthy = (await stage.call("admin", "GET", "/v1/doctor")).json()["findings"]
     assert healthy == []
-    from datetime import timedelta  # noqa: PLC0415
-
-    from protem.domain.errors import RetryLaterError  # noqa: PLC0415
-
     stage.connector.fail_next(RetryLaterError("gone fishing", delay=timedelta(seconds=9)))
     found = (await stage.call("admin", "GET", "/v1/doctor")).json()["findings"]
     assert found[0]["severity"] == "critical"
     assert "gone fishing" in found[0]["message"]
     assert found[0]["next_step"]
+
+
+async def test_the_doctor_sees_a_privilege_that_nothing_explains_and_leaves_it(stage):
+    """An orphan is critical while it can be used; looking changes nothing at the target."""
+    grant = (await stage.ask(public_half=HALF, wait=5)).json()
+    held = next(iter(stage.connector.target.grants.values()))
+    other = GrantId(grant["id"][:-4] + "0000")
+    stage.connector.target.grants[other] = replace(held, grant_id=other)
+    found = (await stage.call("admin", "GET", "/v1/doctor")).json()["findings"]
+    assert [(each["severity"], each["subject"]) for each in found] == [
+        ("critical", f"orders-db/{other.name_at_target}")
+    ]
+    assert other in stage.connector.target.grants
+
+
+async def test_a_one_time_token_past_its_time_is_void(stage):
+    """Expired tokens prove nobody, used or not."""
+    token = SystemRandomness().token()
+
+    def work(transaction):
+        transaction.accounts.add_token(
+            token_hash=fingerprint(token),
+            owner=local("reviewer"),
+            expires_at=stage.plane.around.clock.now() - timedelta(seconds=1),
+            single_use=True,
+        )
+
+    await stage.store.write(work)
+    answer = await stage.call(None, "POST", "/v1/sign-in", json={"token": token.reveal()})
+    assert answer.status_code == 401
