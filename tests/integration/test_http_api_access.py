@@ -1,5 +1,8 @@
 """Who may call what: every route, by everyone, and what strangers can learn (nothing)."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from tests.integration.control_plane_in_memory import (
     HALF,
@@ -10,6 +13,11 @@ from tests.integration.control_plane_in_memory import (
     local,
     running,
 )
+
+from protem.domain.bearer_tokens import fingerprint
+from protem.domain.errors import RetryLaterError
+from protem.domain.identifiers import GrantId
+from protem.system.randomness import SystemRandomness
 
 EVERYONE = [None, "stranger", "requester", "reviewer", "auditor", "admin"]
 SIGNED_IN = dict.fromkeys(PEOPLE, 200) | {None: 401}
