@@ -54,6 +54,7 @@ class TestLocalIdentityInMemory(IdentityContract):
 
     @pytest.fixture
     async def identity(self):
+        """Nobody is known yet."""
         return local_over(InMemoryStore(), ManualClock())
 
 
@@ -62,6 +63,7 @@ class TestLocalIdentityOnSqlite(IdentityContract):
 
     @pytest.fixture
     async def identity(self, tmp_path):
+        """Nobody is known yet."""
         store = await SqliteStore.open(tmp_path / "protem.db")
         yield local_over(store, ManualClock())
         await store.close()
@@ -72,6 +74,7 @@ class TestInMemoryIdentity(IdentityContract):
 
     @pytest.fixture
     async def identity(self):
+        """Nobody is known yet."""
         provider = InMemoryIdentity()
 
         async def enroll(principal):

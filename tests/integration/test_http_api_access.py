@@ -1,5 +1,8 @@
 """Who may call what: every route, by everyone, and what strangers can learn (nothing)."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from tests.integration.control_plane_in_memory import (
     HALF,
@@ -7,8 +10,14 @@ from tests.integration.control_plane_in_memory import (
     READ,
     WRITE,
     ask_body,
+    local,
     running,
 )
+
+from protem.domain.bearer_tokens import fingerprint
+from protem.domain.errors import RetryLaterError
+from protem.domain.identifiers import GrantId
+from protem.system.randomness import SystemRandomness
 
 EVERYONE = [None, "stranger", "requester", "reviewer", "auditor", "admin"]
 SIGNED_IN = dict.fromkeys(PEOPLE, 200) | {None: 401}
@@ -18,11 +27,13 @@ SEES = {
     None: 401, "stranger": 404, "requester": 200, "reviewer": 200, "auditor": 200, "admin": 404,
 }  # fmt: skip
 OWNS = dict.fromkeys(PEOPLE, 404) | {None: 401, "requester": 200}
+ASKS = dict.fromkeys(PEOPLE, 403) | {None: 401, "requester": 201}
 REVIEW = {"digest": "sha256:" + "0" * 64, "verdict": "approve"}
 OPEN = dict.fromkeys(EVERYONE, 200)
 
 
 def with_status(expected, status):
+    """Return the same expectations with another status for success."""
     return {who: status if code == 200 else code for who, code in expected.items()}
 
 
@@ -38,12 +49,7 @@ MATRIX = [
     ("GET", "/v1/targets/orders-db", None, SIGNED_IN),
     ("GET", "/v1/targets/nowhere", None, with_status(SIGNED_IN, 404)),
     ("POST", "/v1/plans", ask_body(), SIGNED_IN),
-    (
-        "POST",
-        "/v1/requests",
-        ask_body(),
-        dict.fromkeys(PEOPLE, 403) | {None: 401, "requester": 201},
-    ),
+    ("POST", "/v1/requests", ask_body(), ASKS),
     ("GET", "/v1/requests", None, SIGNED_IN),
     ("GET", "/v1/grants", None, SIGNED_IN),
     ("GET", "/v1/requests/{id}", None, SEES),
@@ -69,6 +75,7 @@ STREAM = ("GET", "/v1/events")
 
 @pytest.fixture
 async def stage():
+    """A running control plane."""
     async with running() as made:
         yield made
 
@@ -162,12 +169,38 @@ async def test_the_doctor_says_nothing_of_a_healthy_plane_and_names_an_orphan(st
     """Findings come with a severity and a next step."""
     healthy = (await stage.call("admin", "GET", "/v1/doctor")).json()["findings"]
     assert healthy == []
-    from datetime import timedelta  # noqa: PLC0415
-
-    from protem.domain.errors import RetryLaterError  # noqa: PLC0415
-
     stage.connector.fail_next(RetryLaterError("gone fishing", delay=timedelta(seconds=9)))
     found = (await stage.call("admin", "GET", "/v1/doctor")).json()["findings"]
     assert found[0]["severity"] == "critical"
     assert "gone fishing" in found[0]["message"]
     assert found[0]["next_step"]
+
+
+async def test_the_doctor_sees_a_privilege_that_nothing_explains_and_leaves_it(stage):
+    """An orphan is critical while it can be used; looking changes nothing at the target."""
+    grant = (await stage.ask(public_half=HALF, wait=5)).json()
+    held = next(iter(stage.connector.target.grants.values()))
+    other = GrantId(grant["id"][:-4] + "0000")
+    stage.connector.target.grants[other] = replace(held, grant_id=other)
+    found = (await stage.call("admin", "GET", "/v1/doctor")).json()["findings"]
+    assert [(each["severity"], each["subject"]) for each in found] == [
+        ("critical", f"orders-db/{other.name_at_target}")
+    ]
+    assert other in stage.connector.target.grants
+
+
+async def test_a_one_time_token_past_its_time_is_void(stage):
+    """Expired tokens prove nobody, used or not."""
+    token = SystemRandomness().token()
+
+    def work(transaction):
+        transaction.accounts.add_token(
+            token_hash=fingerprint(token),
+            owner=local("reviewer"),
+            expires_at=stage.plane.around.clock.now() - timedelta(seconds=1),
+            single_use=True,
+        )
+
+    await stage.store.write(work)
+    answer = await stage.call(None, "POST", "/v1/sign-in", json={"token": token.reveal()})
+    assert answer.status_code == 401

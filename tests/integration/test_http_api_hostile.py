@@ -42,6 +42,7 @@ BODIES = [
 
 @pytest.fixture
 async def stage():
+    """A running control plane."""
     async with running() as made:
         yield made
 

@@ -28,6 +28,7 @@ groups = ["engineers", "on-call"]
 
 
 def protem(folder, *arguments, check=True):
+    """Run ``protem server ...`` in ``folder`` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "protem", "server", *arguments],
         cwd=folder,
@@ -93,6 +94,7 @@ class Stream(threading.Thread):
         self.opened = threading.Event()
 
     def run(self):
+        """Read until the server ends it."""
         headers = {} if self.last is None else {"last-event-id": self.last}
         try:
             with self.client.stream("GET", "/v1/events", headers=headers, timeout=30) as answer:
@@ -106,6 +108,7 @@ class Stream(threading.Thread):
             pass
 
     def wait_for(self, kind):
+        """Return once an event of that kind came."""
         end = time.monotonic() + 5
         while kind not in self.kinds and time.monotonic() < end:
             time.sleep(0.02)
@@ -114,6 +117,7 @@ class Stream(threading.Thread):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
+    """A folder that ``server init`` has set up."""
     made = tmp_path_factory.mktemp("server")
     (made / "protem.toml").write_text(CONFIG)
     first = protem(made, "init")
@@ -194,7 +198,7 @@ def test_what_the_file_no_longer_names_is_disabled(folder):
     assert "dana\tperson" in again
 
 
-def test_a_missing_key_or_a_bad_setting_stops_the_start_with_words(folder, tmp_path):
+def test_a_missing_key_or_a_bad_setting_stops_the_start_with_words(tmp_path):
     """Exit 1 and a next step, no traceback."""
     (tmp_path / "protem.toml").write_text("[server]\nlissen = 1\n")
     bad = protem(tmp_path, check=False)

@@ -16,6 +16,7 @@ from tests.integration.control_plane_in_memory import (
 
 @pytest.fixture
 async def stage():
+    """A running control plane."""
     async with running() as made:
         yield made
 

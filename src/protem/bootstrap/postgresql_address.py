@@ -11,9 +11,7 @@ from protem.bootstrap.settings import Login, TargetSettings
 from protem.domain.secret import Secret
 
 
-def connection_string(
-    target: TargetSettings, login: Login, *, where: str, folder: Path, application: str
-) -> Secret:
+def connection_string(target: TargetSettings, login: Login, *, where: str, folder: Path) -> Secret:
     """Return the libpq keyword string of one role at the target; it holds the password.
 
     Raises:
@@ -23,8 +21,6 @@ def connection_string(
         **login_facts(target, folder),
         "user": login.user,
         "password": login.password.read(f"{where}.password", folder).reveal(),
-        "application_name": application,
-        "connect_timeout": "5",
     }
     return Secret(" ".join(f"{name}={_quoted(value)}" for name, value in facts.items()))
 

@@ -65,7 +65,8 @@ async def _serve(settings: Settings, folder: Path, make_application: MakeApplica
             async with plane.running():
                 host, port = listening.getsockname()[:2]
                 shown = f"[{host}]" if ":" in host else host
-                _log.info("listening", url=f"http://{shown}:{port}")
+                public = settings.server.public_url
+                _log.info("listening", url=f"http://{shown}:{port}", public_url=public)
                 await server.serve(sockets=[listening])
     _log.info("stopped")
 

@@ -122,14 +122,12 @@ def _postgresql(
         declared.administrator,
         where=f"targets.{name}.administrator",
         folder=folder,
-        application="protem",
     )
     planner = connection_string(
         declared,
         declared.planner,
         where=f"targets.{name}.planner",
         folder=folder,
-        application="protem-planner",
     )
     marked = [(tag.path, tag.part) for tag in target.tags if tag.part is not None]
     return TargetAdapters(

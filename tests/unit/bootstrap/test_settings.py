@@ -24,6 +24,7 @@ planner = { user = "p", password = { file = "planner" } }
 
 
 def load(tmp_path, text):
+    """Load settings from text."""
     path = tmp_path / "protem.toml"
     path.write_text(text)
     return load_settings(path)
@@ -126,9 +127,7 @@ def test_connection_strings_are_quoted_as_libpq_reads_them(tmp_path, monkeypatch
     password = "it's \\ a 'pass' host=evil"
     monkeypatch.setenv("ADMIN_PASSWORD", password)
     target = load(tmp_path, TARGET).targets["orders-db"]
-    text = connection_string(
-        target, target.administrator, where="x", folder=tmp_path, application="protem"
-    ).reveal()
+    text = connection_string(target, target.administrator, where="x", folder=tmp_path).reveal()
     parsed = conninfo_to_dict(text)
     assert parsed["password"] == password
     assert parsed["host"] == "db"
