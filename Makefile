@@ -22,7 +22,7 @@ lint: ## style, types, layers
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
-	@PATH="$(CURDIR)/$(RUN):$$PATH" lint-imports --no-logo 2>/dev/null || PATH="$(CURDIR)/$(RUN):$$PATH" lint-imports
+	$(RUN)/lint-imports
 
 format: ## rewrite the code in the house style
 	@scripts/set-up test $(VENV)/test
