@@ -40,12 +40,7 @@ class Told:
 
     code: int
     out: str
-    err: str
-
-    @property
-    def text(self) -> str:
-        """Everything it printed."""
-        return self.out + self.err
+    """Data and talk, in the order in which they were printed."""
 
 
 class Running:
@@ -58,11 +53,11 @@ class Running:
     def finish(self) -> Told:
         """Wait for the end and show what was printed."""
         try:
-            out, err = self._process.communicate(timeout=PATIENCE_SECONDS)
+            out, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired as error:
             self._process.kill()
             raise StoryError("a command that should have been cut goes on") from error
-        told = Told(code=self._process.returncode, out=out, err=err)
+        told = Told(code=self._process.returncode, out=out)
         _show(told)
         return told
 
@@ -94,8 +89,8 @@ class Teller:
     def types(self, person: Person, *command: str) -> Told:
         """Run a command as ``person`` and show both."""
         done = self._start(person, command)
-        out, err = done.communicate(timeout=PATIENCE_SECONDS)
-        told = Told(code=done.returncode, out=out, err=err)
+        out, _ = done.communicate(timeout=PATIENCE_SECONDS)
+        told = Told(code=done.returncode, out=out)
         _show(told)
         return told
 
@@ -108,9 +103,9 @@ class Teller:
     def asks(self, person: Person, *command: str) -> list[dict[str, object]]:
         """Run a ``-o json`` listing without showing it, and return its items."""
         process = self._popen(person, [*command, "-o", "json"])
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
         if process.returncode != 0:
-            raise StoryError(f"{shlex.join(command)} failed: {err.strip()}")
+            raise StoryError(f"{shlex.join(command)} failed: {out.strip()}")
         items: list[dict[str, object]] = json.loads(out)["requests"]
         return items
 
@@ -137,13 +132,13 @@ class Teller:
             cwd=self._stage.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
 
 
 def _show(told: Told) -> None:
-    for line in (told.out + told.err).splitlines():
+    for line in told.out.splitlines():
         if line.strip():
             click.echo("   " + click.style("│ ", dim=True) + line)
 
@@ -197,7 +192,7 @@ def _approved_at_once(teller: Teller, stage: Stage) -> None:
     teller.check(
         that=told.code == 0 and "(3 rows)" in told.out,
         says="rows, through a role that did not exist a second before",
-        but=told.text,
+        but=told.out,
     )
     _no_roles(teller, stage)
 
@@ -209,11 +204,11 @@ def _a_second_person(teller: Teller, stage: Stage) -> None:
     request = _wait_for(lambda: teller.asks(omar, "protem", "request", "ls", "--to-review"))
     grant_id, digest = str(request[0]["id"]), str(request[0]["digest"])
     told = teller.types(omar, "protem", "request", "approve", grant_id, "--digest", digest)
-    shown = "pii" in told.text and "email" in told.text
+    shown = "pii" in told.out and "email" in told.out
     teller.check(
         that=told.code == 0 and shown,
         says="Omar sees exactly what will run and what is personal, and approves that digest",
-        but=told.text,
+        but=told.out,
     )
     told = asking.finish()
     rows = "customer7@example.org" in told.out
@@ -228,11 +223,11 @@ def _only_the_scope(teller: Teller, stage: Stage) -> None:
         *(*command, "--why", "look around", "--ticket", "INC-421"),
         *("--", "-c", "select card_number from shop.payments limit 1"),
     )
-    refused = "permission denied for table payments" in told.text
+    refused = "permission denied for table payments" in told.out
     teller.check(
         that=told.code != 0 and refused,
         says="PostgreSQL itself refuses the table next door",
-        but=told.text,
+        but=told.out,
     )
 
 
@@ -243,10 +238,10 @@ def _revoked_in_flight(teller: Teller, stage: Stage) -> None:
     grant_id = _wait_for_session(teller, stage)
     asked = time.monotonic()
     told = teller.types(omar, "protem", "grant", "revoke", grant_id)
-    teller.check(that=told.code == 0, says="revoked", but=told.text)
+    teller.check(that=told.code == 0, says="revoked", but=told.out)
     told = running.finish()
     took = time.monotonic() - asked
-    cut = "terminating connection" in told.text
+    cut = "terminating connection" in told.out
     teller.check(
         that=told.code != 0 and cut, says=f"the live query was cut; all of it took {took:.1f} s"
     )
@@ -256,11 +251,11 @@ def _expired_in_flight(teller: Teller, stage: Stage) -> None:
     teller.scene("Nobody revokes anything: time does.")
     running = teller.starts(stage.people["dana"], *_run("3s", LONG_SQL))
     told = running.finish()
-    cut = "terminating connection" in told.text
+    cut = "terminating connection" in told.out
     teller.check(
         that=told.code != 0 and cut,
         says=f"a 3-second grant, a 60-second query: cut {running.seconds:.1f} s after asking",
-        but=told.text,
+        but=told.out,
     )
 
 
@@ -278,10 +273,10 @@ def _verified_offline(teller: Teller, stage: Stage) -> None:
     shutil.copytree(stage.audit_folder, copy)
     verify = ("protem", "audit", "verify", copy.name, "--key", stage.audit_key.name)
     told = teller.types(dana, *verify)
-    teller.check(that=told.code == 0, says="every entry is under a signed head", but=told.text)
+    teller.check(that=told.code == 0, says="every entry is under a signed head", but=told.out)
     line = _flip_one_byte(copy / "entries.jsonl")
     told = teller.types(dana, *verify)
-    named = told.code == 1 and str(line) in told.text
+    named = told.code == 1 and str(line) in told.out
     teller.check(that=named, says=f"one byte altered in entry {line}: found, and named")
 
 
