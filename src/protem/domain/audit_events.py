@@ -81,23 +81,21 @@ def requested(
     grant: Grant, revision: RequestRevision, decision: Decision, at: datetime
 ) -> AuditEvent:
     """Someone asked; the whole request and the first decision are on record."""
-    return _of_grant(
-        "request.created",
-        grant,
-        at,
-        str(revision.principal),
-        request=revision.to_json(),
-        digest=revision.digest,
-        decision=decision.to_json(),
-    )
+    return _of_revision("request.created", grant, revision, decision, at)
 
 
 def revised(
     grant: Grant, revision: RequestRevision, decision: Decision, at: datetime
 ) -> AuditEvent:
     """The request was edited, or an extension proposed; earlier approvals do not count for it."""
+    return _of_revision("request.revised", grant, revision, decision, at)
+
+
+def _of_revision(
+    kind: str, grant: Grant, revision: RequestRevision, decision: Decision, at: datetime
+) -> AuditEvent:
     return _of_grant(
-        "request.revised",
+        kind,
         grant,
         at,
         str(revision.principal),

@@ -39,8 +39,9 @@ def styled(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def data(text: str) -> None:
-    """Write a line to standard output."""
+    """Write a line to standard output, at once: talk about it may follow on the other stream."""
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:
