@@ -128,10 +128,13 @@ def _major_version(folder: Path) -> int:
 
 
 def _as_unprivileged(arguments: list[str]) -> list[str]:
-    """PostgreSQL refuses uid 0: as root, run under a user namespace that shows another uid."""
+    """PostgreSQL refuses uid 0: as root, run in a user namespace that shows ``nobody``.
+
+    That uid has a name on every system; initdb looks it up.
+    """
     if os.geteuid() != 0:
         return arguments
-    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", *arguments]
+    return ["unshare", "--user", "--map-user=65534", "--map-group=65534", *arguments]
 
 
 def _initialise(binaries: Path, home: Path) -> None:

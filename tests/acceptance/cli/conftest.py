@@ -13,7 +13,7 @@ from protem.testing import postgresql_server
 @pytest.fixture(scope="module")
 def postgresql():
     """Start a real PostgreSQL with a table that grants may read."""
-    server = postgresql_server.start(16)
+    server = postgresql_server.start()
     try:
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute(
