@@ -268,7 +268,7 @@ async def _process(path, owner):
     from pathlib import Path  # noqa: PLC0415  # only when run as a program
 
     store = await SqliteStore.open(Path(path))
-    print(*await _work(store, owner))  # noqa: T201  # read by the test
+    print(*await _work(store, owner))  # read by the test
     await store.close()
 
 

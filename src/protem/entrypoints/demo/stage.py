@@ -48,13 +48,65 @@ class Person:
     environment: Mapping[str, str]
 
 
+@dataclass(slots=True, kw_only=True)
+class ServerProcess:
+    """The control plane as a process that can be started again on the same state."""
+
+    folder: Path
+    settings: Path
+    url: str
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready.
+
+        Raises:
+            StageError: when it does not become ready; the message ends its log.
+        """
+        command = [*_dies_with_us(), sys.executable, "-m", "protem"]
+        command += ["server", "--config", str(self.settings)]
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # our own program
+                command,
+                env={**os.environ, "PYTHONPATH": _IMPORT_PATH},
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + SERVER_STARTS_WITHIN_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if _ready(self.url):
+                return
+            time.sleep(0.05)
+        self.stop()
+        log_text = (self.folder / "server.log").read_text(errors="replace")[-800:]
+        raise StageError(f"the control plane did not start: {log_text}")
+
+    def kill(self) -> None:
+        """Kill it outright, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order, and outright if it does not listen."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(SERVER_STOPS_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """What the story plays on."""
 
     folder: Path
     database: PostgresqlServer
-    server_url: str
+    server: ServerProcess
     people: Mapping[str, Person]
 
     @property
@@ -76,7 +128,7 @@ def built() -> Iterator[Stage]:
         StageError, ServerUnavailableError: when a part does not start.
     """
     folder = Path(tempfile.mkdtemp(prefix="protem-demo-"))
-    processes: list[subprocess.Popen[bytes]] = []
+    server: ServerProcess | None = None
     database: PostgresqlServer | None = None
     try:
         database = postgresql_server.start()
@@ -85,14 +137,15 @@ def built() -> Iterator[Stage]:
         settings = write_settings(folder, database, port)
         _initialise(folder, settings)
         url = f"http://127.0.0.1:{port}"
-        processes.append(_start_server(folder, settings, url))
+        server = ServerProcess(folder=folder, settings=settings, url=url)
+        server.start()
         hired = {name: _hire(folder, settings, url, name, database) for name in PEOPLE}
-        stage = Stage(folder=folder, database=database, server_url=url, people=hired)
+        stage = Stage(folder=folder, database=database, server=server, people=hired)
         shutil.copy(stage.audit_folder / "key", stage.audit_key)
         yield stage
     finally:
-        for process in processes:
-            _stop(process)
+        if server is not None:
+            server.stop()
         if database is not None:
             database.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -102,28 +155,6 @@ def _initialise(folder: Path, settings: Path) -> None:
     done = _protem(folder, {}, "server", "init", "--config", str(settings))
     if done.returncode != 0:
         raise StageError(f"protem server init failed: {done.stderr.strip()}")
-
-
-def _start_server(folder: Path, settings: Path, url: str) -> subprocess.Popen[bytes]:
-    command = [*_dies_with_us(), sys.executable, "-m", "protem"]
-    command += ["server", "--config", str(settings)]
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603  # our own program
-            command,
-            env={**os.environ, "PYTHONPATH": _IMPORT_PATH},
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + SERVER_STARTS_WITHIN_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if _ready(url):
-            return process
-        time.sleep(0.1)
-    _stop(process)
-    log_text = (folder / "server.log").read_text(errors="replace")[-800:]
-    raise StageError(f"the control plane did not start: {log_text}")
 
 
 def _ready(url: str) -> bool:
@@ -182,16 +213,6 @@ def _dies_with_us() -> list[str]:
     """A prefix that ends the child when this process is killed, where there is one."""
     found = shutil.which("setpriv")
     return [found, "--pdeathsig", "TERM", "--"] if found else []
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(SERVER_STOPS_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def free_port() -> int:
