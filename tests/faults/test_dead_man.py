@@ -101,5 +101,5 @@ def test_new_logins_die_natively_at_the_deadline():
                 psycopg.connect(login)
             superuser.execute(f"alter role {name} valid until 'infinity'")
             psycopg.connect(login).close()
-        client.kill()
-        client.communicate()
+        client.terminate()
+        client.communicate(timeout=30)
