@@ -54,8 +54,7 @@ def roles(stage, column="rolname"):
 
 def test_a_sweep_ends_a_live_session_when_nobody_else_is_left():
     """Killed before expiry and never restarted: the session outlives E only until the sweep."""
-    with built() as stage:
-        client = run_for(stage, f"{LENGTH_SECONDS}s")
+    with built() as stage, run_for(stage, f"{LENGTH_SECONDS}s") as client:
         deadline = time.monotonic() + 15
         while not roles(stage):
             assert time.monotonic() < deadline, "the grant never came"
@@ -85,8 +84,7 @@ def test_a_sweep_ends_a_live_session_when_nobody_else_is_left():
 
 def test_new_logins_die_natively_at_the_deadline():
     """With no sweep and no control plane, PostgreSQL refuses the password after E."""
-    with built() as stage:
-        client = run_for(stage, f"{LENGTH_SECONDS}s")
+    with built() as stage, run_for(stage, f"{LENGTH_SECONDS}s") as client:
         deadline = time.monotonic() + 15
         while not roles(stage):
             assert time.monotonic() < deadline, "the grant never came"
@@ -101,5 +99,4 @@ def test_new_logins_die_natively_at_the_deadline():
                 psycopg.connect(login)
             superuser.execute(f"alter role {name} valid until 'infinity'")
             psycopg.connect(login).close()
-        client.terminate()
-        client.communicate(timeout=30)
+        client.kill()
