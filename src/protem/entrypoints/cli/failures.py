@@ -50,8 +50,12 @@ def exit_code_of(error: ProtemError) -> ExitCode:
 
 
 def as_lines(error: ProtemError) -> str:
-    """Return the lines for a person: ``error:``, ``rule:`` and ``try:``."""
-    lines = [f"error: {printable(error.message)}"]
+    """Return the lines for a person: ``error:``, ``rule:`` and ``try:``.
+
+    What only takes longer than asked to wait for is no error, and says ``pending:``.
+    """
+    head = "pending" if _code(error) == "pending" else "error"
+    lines = [f"{head}: {printable(error.message)}"]
     for finding in _blocking(error)[:MAX_RULES]:
         where = printable(finding.get("source") or "")
         lines.append(f"rule: {printable(finding.get('rule', '?'))}" + (where and f" ({where})"))

@@ -35,9 +35,11 @@ def command() -> int:
         return ExitCode.LOGIN_NEEDED
     with client:
         me = object_of(client.get("/v1/me"))
-        mine = items_of(client.get("/v1/grants", {"mine": "true", "limit": 100}))
+        mine = items_of(
+            client.get("/v1/grants", {"mine": "true", "state": list(_OPEN), "limit": 100})
+        )
         waiting = items_of(client.get("/v1/requests", {"to_review": "true", "limit": 100}))
-    grants = [grant for grant in mine if grant.get("state") in _OPEN]
+    grants = [grant for grant in mine if grant.get("state") in _OPEN]  # whatever the server sent
     if current().machine_readable:
         fields = {"server": client.server, "principal": me, "grants": grants, "to_review": waiting}
         data(document(fields, current().output))
