@@ -8,7 +8,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contracts.connector_cases import postgresql_case
 
-from protem.connectors.postgresql.marks import GRANT_LOCK, lock_key
 from protem.connectors.postgresql.scope_grants import check_scope
 from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.identifiers import TargetName
@@ -132,20 +131,6 @@ async def test_a_role_that_owns_things_everywhere_is_removed(case):
     await case.connector.end(order.grant_id)
     assert await names_left(case) == []
     await client.close()
-
-
-async def test_a_grantee_who_holds_our_locks_does_not_stop_an_end(case):
-    """Advisory locks are anyone's to take; another grant ends all the same, whatever it owns."""
-    _, others = await granted(case)
-    order, receipt = await granted(case)
-    mallory, leaver = await case.log_in(others), await case.log_in(receipt)
-    await case.clients[leaver].execute("SELECT lo_create(0)")
-    scopes = await case.as_superuser("SELECT rolname FROM pg_roles WHERE rolname ~ '^protem_scope'")
-    for key in [GRANT_LOCK, *[lock_key(name) for (name,) in scopes]]:
-        await case.clients[mallory].execute("SELECT pg_advisory_lock(%s)", [key])
-    await case.connector.end(order.grant_id)
-    assert (receipt.name_at_target,) not in await names_left(case)
-    assert not await case.is_open(leaver)
 
 
 async def test_prepared_transactions_are_given_up(case):

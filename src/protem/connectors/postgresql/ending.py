@@ -59,12 +59,6 @@ WHERE r.rolname LIKE {pattern} AND NOT EXISTS (
     WHERE m.roleid = r.oid AND u.rolname ~ '^protem_[0-7][0-9a-z]{{25}}$')
 """)
 
-_LEAVE_FOR_LATER = (
-    errors.DependentObjectsStillExist,
-    errors.InsufficientPrivilege,
-    errors.LockNotAvailable,
-)
-
 OpenDatabase = Callable[[str], Awaitable[Connection]]
 
 
@@ -181,18 +175,11 @@ async def _remove_belongings(
 
 
 async def _drop_owned(connection: Connection, role: str) -> None:
-    """Drop and revoke what belongs to the role, beside no grant if that can be had.
-
-    Any session may hold an advisory lock, a grantee's too, so ending must not depend on one: after
-    the lock's time-out the work is done without it, and a collision is tried again.
-    """
-    drop = sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role))
-    take = sql.SQL("SELECT pg_advisory_xact_lock({})").format(GRANT_LOCK)
-    try:
-        async with connection.transaction():
-            await connection.execute(sql.SQL("{}; {}").format(take, drop))
-    except errors.LockNotAvailable:
-        await connection.execute(drop)
+    await connection.execute(
+        sql.SQL("SELECT pg_advisory_xact_lock({}); DROP OWNED BY {}").format(
+            GRANT_LOCK, sql.Identifier(role)
+        )
+    )
 
 
 @asynccontextmanager
@@ -222,8 +209,8 @@ async def tidy_scope_roles(
 ) -> None:
     """Remove scope roles of this target and database that no grant uses (or just ``only``).
 
-    A scope role that cannot be removed, because somebody gave it something by hand or holds its
-    lock, is left: nobody is in it and nobody can log in as it.
+    A scope role that cannot be removed, because somebody gave it something by hand, is left: nobody
+    is in it and nobody can log in as it.
     """
     pattern = (only or SCOPE_MARK + "%").replace("_", r"\_")
     unused = _SCOPE_USERS.format(pattern=sql.Literal(pattern))
@@ -235,7 +222,7 @@ async def tidy_scope_roles(
             continue
         try:
             await _drop_scope_role(connection, name)
-        except _LEAVE_FOR_LATER:
+        except (errors.DependentObjectsStillExist, errors.InsufficientPrivilege):
             continue
 
 
