@@ -102,10 +102,10 @@ class Protem:
     """Our peer: asks, remembers which grants it got, gives them back."""
 
     def __init__(self, stage: Stage) -> None:
-        self._port = int(stage.server_url.rpartition(":")[2])
+        self._port = int(stage.server.url.rpartition(":")[2])
         state = Path(stage.people["dana"].environment["XDG_STATE_HOME"])
         signed_in = json.loads((state / "protem" / "sign-in.json").read_text())
-        self._header = f"Authorization: Bearer {signed_in['tokens'][stage.server_url]}"
+        self._header = f"Authorization: Bearer {signed_in['tokens'][stage.server.url]}"
         self._got: list[str] = []
 
     def caller(self) -> Caller:
