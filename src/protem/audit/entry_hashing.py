@@ -155,11 +155,11 @@ def _first_mismatch(work: Work, packed: bytes) -> int | None:
 
 def _segments(folder: Path, stops: Sequence[int], processes: int) -> Iterator[Segment]:
     if processes > 1:
-        starts = _starts(folder / log_files.ENTRIES)
-        work = [
+        # A generator, so that the first segments are hashed while the rest is being found.
+        work = (
             Work(folder=folder, first=at * SEGMENT, offset=offset, stops=_within(stops, at))
-            for at, offset in enumerate(starts)
-        ]
+            for at, offset in enumerate(_starts(folder / log_files.ENTRIES))
+        )
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             yield from pool.map(hash_segment, work)
         return
@@ -178,9 +178,10 @@ def _within(stops: Sequence[int], at: int) -> list[int]:
     return [stop for stop in stops if at * SEGMENT < stop <= (at + 1) * SEGMENT]
 
 
-def _starts(path: Path) -> list[int]:
-    """Return the offsets of every ``SEGMENT``-th line; counting is far cheaper than hashing."""
-    starts, seen, position = [0], 0, 0
+def _starts(path: Path) -> Iterator[int]:
+    """Yield the offsets of every ``SEGMENT``-th line; counting is far cheaper than hashing."""
+    yield 0
+    seen, position = 0, 0
     with path.open("rb", buffering=0) as file:
         while block := file.read(_READ_SIZE):
             found = block.count(b"\n")
@@ -188,9 +189,8 @@ def _starts(path: Path) -> list[int]:
                 at = -1
                 for _ in range(SEGMENT - seen):
                     at = block.index(b"\n", at + 1)
-                starts.append(position + at + 1)
+                yield position + at + 1
                 found -= SEGMENT - seen
                 seen = 0
             seen += found
             position += len(block)
-    return starts

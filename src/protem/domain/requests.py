@@ -10,7 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from protem.domain import canonical_json
@@ -53,6 +53,7 @@ class RequestRevision:
     reason: str = ""
     ticket: str = ""
     requester_person: PrincipalId | None = None
+    _canonical: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_duration(self.duration)
@@ -90,7 +91,9 @@ class RequestRevision:
 
     def canonical_bytes(self) -> bytes:
         """Return the bytes whose digest approvals are bound to."""
-        return canonical_json.encode(self.to_json())
+        if not self._canonical:  # encoded once: one request needs its digest in five places
+            object.__setattr__(self, "_canonical", canonical_json.encode(self.to_json()))
+        return self._canonical
 
     @property
     def digest(self) -> str:

@@ -63,12 +63,12 @@ select
         join pg_catalog.pg_foreign_data_wrapper w on w.oid = s.srvfdw
         join pg_catalog.pg_proc h on h.oid = w.fdwhandler
         where f.ftrelid = c.oid)))
-   from pg_catalog.pg_class c join ns n on n.oid = c.relnamespace where c.oid = any(%s::oid[])),
+   from pg_catalog.pg_class c join ns n on n.oid = c.relnamespace where c.oid = any($1::oid[])),
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'number', o.oid::bigint, 'schema', n.nspname, 'schema_open', n.open,
       'function', o.oprcode::oid::bigint))
    from pg_catalog.pg_operator o join ns n on n.oid = o.oprnamespace
-   where o.oid = any(%s::oid[])),
+   where o.oid = any($2::oid[])),
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'number', p.oid::bigint, 'schema', n.nspname, 'schema_open', n.open, 'name', p.proname,
       'definer', p.prosecdef, 'volatile', p.provolatile = 'v', 'language', l.lanname,
@@ -78,8 +78,8 @@ select
         where a.grantee = 0 and a.privilege_type = 'EXECUTE')))
    from pg_catalog.pg_proc p join ns n on n.oid = p.pronamespace
    join pg_catalog.pg_language l on l.oid = p.prolang
-   where p.oid = any(%s::oid[] || array(
-     select o.oprcode::oid from pg_catalog.pg_operator o where o.oid = any(%s::oid[])))),
+   where p.oid = any($3::oid[] || array(
+     select o.oprcode::oid from pg_catalog.pg_operator o where o.oid = any($2::oid[])))),
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'number', t.oid::bigint, 'schema', n.nspname, 'schema_open', n.open,
       'name', case when t.typcategory = 'A' and e.oid is not null then e.typname
@@ -89,16 +89,16 @@ select
                       where k.contypid = t.oid and k.contype = 'c')))
    from pg_catalog.pg_type t join ns n on n.oid = t.typnamespace
    left join pg_catalog.pg_type e on e.typarray = t.oid
-   where t.oid = any(%s::oid[])),
+   where t.oid = any($4::oid[])),
   (select pg_catalog.json_agg(pg_catalog.json_build_object(
       'number', c.oid::bigint, 'schema', n.nspname, 'schema_open', n.open))
    from pg_catalog.pg_collation c join ns n on n.oid = c.collnamespace
-   where c.oid = any(%s::oid[]))
+   where c.oid = any($5::oid[]))
 """
 
 _WRITTEN = """
 with recursive tree(root, member) as (
-  select r, r from pg_catalog.unnest(%s::oid[]) r
+  select r, r from pg_catalog.unnest($1::oid[]) r
   union
   select t.root, i.inhrelid from tree t join pg_catalog.pg_inherits i on i.inhparent = t.member)
 select pg_catalog.json_agg(pg_catalog.json_build_object(
@@ -134,7 +134,7 @@ from tree t
 
 _SIGNATURES = """
 select pg_catalog.json_object_agg(p.oid, pg_catalog.pg_get_function_identity_arguments(p.oid))
-from pg_catalog.pg_proc p where p.oid = any(%s::oid[])
+from pg_catalog.pg_proc p where p.oid = any($1::oid[])
 """
 
 
@@ -290,7 +290,7 @@ async def extend(session: Session, facts: Facts, wanted: Wanted) -> bool:
     collations = facts.missing("collation", wanted.collations)
     written = facts.missing("written", wanted.written)
     if relations or operators or functions or types or collations or not facts.database:
-        parameters = (relations, operators, functions, operators, types, collations)
+        parameters = (relations, operators, functions, types, collations)
         row = await session.fetch_row(_FACTS, parameters)
         _add(facts, row)
     if written:

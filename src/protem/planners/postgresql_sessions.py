@@ -91,13 +91,15 @@ class Session:
         await self._connection.wait(self._prepare(b""))
 
     async def fetch_row(self, query: str, parameters: Sequence[object]) -> tuple[Any, ...]:
-        """Return the one row of a query of ours, prepared at its first use.
+        """Return the one row of a query of ours with ``$1`` and so on, prepared at its first use.
 
         Raises:
             RetryLaterError: not now.
         """
         with _translated():
-            cursor = await self._connection.execute(query.encode(), parameters, prepare=True)
+            # Raw: psycopg would look for its own placeholders in a long query at each use.
+            cursor = psycopg.AsyncRawCursor(self._connection)
+            await cursor.execute(query.encode(), parameters, prepare=True)
             row: tuple[Any, ...] | None = await cursor.fetchone()
         if row is None:
             raise RetryLaterError("the catalogue gave no answer")

@@ -45,6 +45,8 @@ from protem.services.surroundings import Surroundings
 SAFETY_POLL = timedelta(seconds=1)
 """News may be lost; the index makes looking free."""
 BATCH = 200
+GATHER = timedelta(milliseconds=20)
+"""One look serves all news of this long. What use cases start is handed over and waits for none."""
 AT_ONCE = 16
 """Grants worked on at the same time: enough to keep a target's connections busy."""
 CALL_TIMEOUT = timedelta(seconds=20)
@@ -90,7 +92,8 @@ class ReconcileGrants:
         while not self._handed.empty():
             await self._finish(self._handed.get_nowait())
             done += 1
-        while claimed := await self._claim():
+        while await self._until_next() <= timedelta(0):
+            claimed = await self._claim()
             for grant in claimed:
                 await self._finish(grant)
             done += len(claimed)
@@ -104,26 +107,22 @@ class ReconcileGrants:
         around = self._around()
         with around.announcer.watch() as watch:
             while True:
+                pause = SAFETY_POLL
                 with suppress(ProtemError):  # the store may be away; the poll tries again
-                    while claimed := await self._claim():
-                        for grant in claimed:
+                    while (pause := await self._until_next()) <= timedelta(0):
+                        for grant in await self._claim():
                             await self._start(grant)
-                await watch.changed(await self._until_next())
+                if await watch.changed(pause):
+                    await asyncio.sleep(GATHER.total_seconds())
 
     async def _until_next(self) -> timedelta:
         around = self._around()
-        with suppress(ProtemError):
-            due = await around.store.read(lambda view: view.work.next_due())
-            if due is not None:
-                return min(max(due - around.clock.now(), timedelta(0)), SAFETY_POLL)
-        return SAFETY_POLL
+        due = await around.store.read(lambda view: view.work.next_due())
+        return SAFETY_POLL if due is None else min(due - around.clock.now(), SAFETY_POLL)
 
     async def _claim(self) -> tuple[Grant, ...]:
         around = self._around()
         now = around.clock.now()
-        due = await around.store.read(lambda view: view.work.next_due())
-        if due is None or due > now:
-            return ()
         until = now + around.limits.lease
 
         def work(transaction: Transaction) -> tuple[Grant, ...]:

@@ -21,7 +21,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +121,11 @@ class Stage:
 
 
 @contextmanager
-def built() -> Iterator[Stage]:
+def built(*, database_settings: Sequence[str] = ()) -> Iterator[Stage]:
     """Build the stage, and strike it whatever happens.
+
+    Args:
+        database_settings: extra ``name=value`` settings of the PostgreSQL server.
 
     Raises:
         StageError, ServerUnavailableError: when a part does not start.
@@ -131,7 +134,7 @@ def built() -> Iterator[Stage]:
     server: ServerProcess | None = None
     database: PostgresqlServer | None = None
     try:
-        database = postgresql_server.start()
+        database = postgresql_server.start(settings=database_settings)
         create_shop(database, folder)
         port = free_port()
         settings = write_settings(folder, database, port)
