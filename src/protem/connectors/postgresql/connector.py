@@ -135,7 +135,9 @@ class PostgresqlConnector:
         target = self._target
 
         async def work(connection: Connection) -> None:
-            row = await ending.refuse_logins(connection, grant_id.name_at_target)
+            row = await ending.refuse_logins(
+                connection, grant_id.name_at_target, self._connections.open
+            )
             if row is None:
                 await ending.tidy_scope_roles(connection, target)
                 return
@@ -179,13 +181,19 @@ class PostgresqlConnector:
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]], *, changes: bool = False) -> T:
         """Do idempotent ``work``, again on collisions and lost connections; translate errors."""
-        lost = False
+        lost = held_up = False
         for last in (*(False,) * (_TRIES - 1), True):
             try:
                 async with self._connections.lend() as connection:
                     try:
-                        return await work(connection)
+                        if not held_up:
+                            return await work(connection)
+                        async with ending.holders_cut(connection, self._connections.open):
+                            return await work(connection)
                     except psycopg.Error as error:
+                        if changes and not held_up and isinstance(error, errors.LockNotAvailable):
+                            held_up = True  # a grant's user may hold what we need
+                            continue
                         lost_now = is_lost(error, connection)
                         lost = lost or lost_now
                         if last or not (lost_now or is_collision(error)):

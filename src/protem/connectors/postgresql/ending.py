@@ -59,6 +59,11 @@ WHERE r.rolname LIKE {pattern} AND NOT EXISTS (
     WHERE m.roleid = r.oid AND u.rolname ~ '^protem_[0-7][0-9a-z]{{25}}$')
 """)
 
+_CUT_HOLDERS = sql.SQL("""
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+WHERE a.pid = ANY (pg_blocking_pids({})) AND r.rolname ~ '^protem_[0-7][0-9a-z]{{25}}$'
+""")
+
 OpenDatabase = Callable[[str], Awaitable[Connection]]
 
 
@@ -70,13 +75,23 @@ class _Look:
     sessions: int
 
 
-async def refuse_logins(connection: Connection, role: str) -> RoleRow | None:
-    """Commit NOLOGIN and return the role; None when there is no such role."""
+async def refuse_logins(
+    connection: Connection, role: str, open_database: OpenDatabase
+) -> RoleRow | None:
+    """Commit NOLOGIN and return the role; None when there is no such role.
+
+    A user may change their own password, and so hold the role's row locked in a transaction that
+    they leave open (the caller tries again under ``holders_cut``) or prepare (given up here).
+    """
     statement = sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role))
     try:
         await connection.execute(statement)
     except errors.UndefinedObject:
         return None
+    except errors.LockNotAvailable:
+        for row in await read_back.read_roles(connection, role):
+            await _give_up_prepared(connection, row, open_database)
+        raise
     return next(iter(await read_back.read_roles(connection, role)), None)
 
 
@@ -139,6 +154,30 @@ async def confirm_gone(connection: Connection, row: RoleRow) -> None:
     await cut_sessions(connection, row.oid)
 
 
+@asynccontextmanager
+async def holders_cut(connection: Connection, open_database: OpenDatabase) -> AsyncIterator[None]:
+    """While inside, cut every session of a grant that ``connection`` waits for.
+
+    The user of a grant may hold a row, a role or an advisory lock that we need. We wait in the
+    server's queue meanwhile, so a user who logs in again and again comes after us.
+    """
+    watching = await open_database(connection.info.dbname)
+
+    async def watch() -> None:
+        cut = _CUT_HOLDERS.format(sql.Literal(connection.info.backend_pid))
+        while True:
+            await watching.execute(cut)
+            await asyncio.sleep(_LONGEST_PAUSE)
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+        await watching.close()
+
+
 async def _remove_belongings(
     connection: Connection, row: RoleRow, open_database: OpenDatabase
 ) -> None:
@@ -147,21 +186,9 @@ async def _remove_belongings(
     What a grantee could make (large objects, temporary tables, what PUBLIC may create) has no
     owner to go to, so it is dropped.
     """
+    await _give_up_prepared(connection, row, open_database)
     await connection.execute(_act_as(row.name, connection))
     here = connection.info.dbname
-    role = sql.Identifier(row.name)
-    cursor = await connection.execute(
-        sql.SQL("SELECT gid, database FROM pg_prepared_xacts WHERE owner = {}").format(
-            sql.Literal(row.name)
-        )
-    )
-    for gid, database in await cursor.fetchall():
-        async with _in_database(connection, here, database, open_database) as there:
-            await there.execute(sql.SQL("SET ROLE {}").format(role))
-            try:
-                await there.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
-            finally:
-                await there.execute("RESET ROLE")
     cursor = await connection.execute(
         sql.SQL(
             "SELECT DISTINCT d.datname FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid"
@@ -172,6 +199,29 @@ async def _remove_belongings(
     for (database,) in await cursor.fetchall():
         async with _in_database(connection, here, database, open_database) as there:
             await _drop_owned(there, row.name)
+
+
+async def _give_up_prepared(
+    connection: Connection, row: RoleRow, open_database: OpenDatabase
+) -> None:
+    """Roll back the role's prepared transactions, which hold locks without a session."""
+    cursor = await connection.execute(
+        sql.SQL("SELECT gid, database FROM pg_prepared_xacts WHERE owner = {}").format(
+            sql.Literal(row.name)
+        )
+    )
+    prepared = await cursor.fetchall()
+    if prepared:
+        await connection.execute(_act_as(row.name, connection))
+    for gid, database in prepared:
+        async with _in_database(
+            connection, connection.info.dbname, database, open_database
+        ) as there:
+            await there.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(row.name)))
+            try:
+                await there.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
+            finally:
+                await there.execute("RESET ROLE")
 
 
 async def _drop_owned(connection: Connection, role: str) -> None:

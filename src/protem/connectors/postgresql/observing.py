@@ -147,6 +147,7 @@ def _deviations(
         found.append("it has an attribute such as SUPERUSER or CREATEROLE")
     expected = {scope_role.name for scope_role in scopes}
     found += [f"it is a member of {name!a}" for name in row.member_of if name not in expected]
+    found += [f"{name!a} was made a member of it" for name in row.members]
     if len(scopes) != 1:
         found.append(f"it has {len(scopes)} scope roles instead of one")
     direct = seen.held[row.oid]

@@ -28,6 +28,8 @@ SELECT r.oid::bigint, r.rolname, r.rolcanlogin,
        d.description,
        ARRAY(SELECT p.rolname::text FROM pg_auth_members m JOIN pg_roles p ON p.oid = m.roleid
              WHERE m.member = r.oid ORDER BY 1),
+       ARRAY(SELECT p.rolname::text FROM pg_auth_members m JOIN pg_roles p ON p.oid = m.member
+             WHERE m.roleid = r.oid AND p.rolname <> current_user ORDER BY 1),
        r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls
 FROM pg_roles r
 LEFT JOIN pg_shdescription d
@@ -103,6 +105,7 @@ class RoleRow:
     valid_until: datetime | None
     comment: str | None
     member_of: tuple[str, ...]
+    members: tuple[str, ...]
     is_powerful: bool
 
 
@@ -149,9 +152,10 @@ async def read_roles(connection: Connection, name: str | None = None) -> tuple[R
             valid_until=valid_until,
             comment=comment,
             member_of=tuple(member_of),
+            members=tuple(members),
             is_powerful=is_powerful,
         )
-        for oid, found, can_login, valid_until, comment, member_of, is_powerful in (
+        for oid, found, can_login, valid_until, comment, member_of, members, is_powerful in (
             await cursor.fetchall()
         )
     )
