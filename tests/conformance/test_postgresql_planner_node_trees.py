@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from protem.planners import postgresql_needs, postgresql_node_tree
-from protem.planners.postgresql_node_tree import NodeTreeError
+from protem.planners.postgresql import node_tree
+from protem.planners.postgresql.needs import needs_of
+from protem.planners.postgresql.node_tree import NodeTreeError
 
 _VECTORS = Path(__file__).parent / "postgresql_node_trees"
 _EXPECTED = json.loads((_VECTORS / "expected.json").read_text())
@@ -18,7 +19,7 @@ _WRAP = 78
 
 def _tokens(version: str, name: str) -> list[str]:
     detail = (_VECTORS / version / f"{name}.txt").read_bytes().decode("latin-1")
-    return postgresql_node_tree.tokens_of(postgresql_node_tree.unwrap(detail))
+    return node_tree.tokens_of(node_tree.unwrap(detail))
 
 
 @pytest.mark.parametrize("version", _VERSIONS)
@@ -26,8 +27,8 @@ def _tokens(version: str, name: str) -> list[str]:
 def test_what_servers_printed(version: str, name: str) -> None:
     """Permission records and writes are the same for every version's format."""
     tokens = _tokens(version, name)
-    assert not postgresql_node_tree.is_utility(tokens)
-    needs = postgresql_needs.needs_of(postgresql_node_tree.parse_tokens(tokens))
+    assert not node_tree.is_utility(tokens)
+    needs = needs_of(node_tree.parse_tokens(tokens))
     records = [
         [r.bits, sorted(r.selected), sorted(r.inserted), sorted(r.updated), r.target]
         for r in needs.relations
@@ -39,14 +40,14 @@ def test_what_servers_printed(version: str, name: str) -> None:
 @pytest.mark.parametrize("version", _VERSIONS)
 def test_utility_statements(version: str) -> None:
     """A utility statement is recognised, also where its content is printed as ``?``."""
-    assert postgresql_node_tree.is_utility(_tokens(version, "utility"))
+    assert node_tree.is_utility(_tokens(version, "utility"))
 
 
 @pytest.mark.parametrize("version", _VERSIONS)
 def test_the_sequence_in_a_constant(version: str) -> None:
     """The argument of ``nextval`` is read out of the bytes of its constant."""
-    tree = postgresql_node_tree.parse_tokens(_tokens(version, "nextval"))
-    ((number, function),) = postgresql_needs.needs_of(tree).sequences
+    tree = node_tree.parse_tokens(_tokens(version, "nextval"))
+    ((number, function),) = needs_of(tree).sequences
     assert function == "nextval"
     assert number > 16_384
 
@@ -60,10 +61,10 @@ def test_breaks_inside_names(shift: int, character: str) -> None:
     )
     text = f"{{QUERY :pad {'p' * shift} :name {escaped} :number 7 :list (b 1 2)}}"
     try:
-        tree = postgresql_node_tree.parse(postgresql_node_tree.unwrap(_wrapped(text)))
+        tree = node_tree.parse(node_tree.unwrap(_wrapped(text)))
     except NodeTreeError:
         return  # refusing is allowed, misreading is not
-    assert isinstance(tree, postgresql_node_tree.Node)
+    assert isinstance(tree, node_tree.Node)
     assert set(tree.fields) == {"pad", "name", "number", "list"}
     assert tree.integer("number") == 7
     assert tree.numbers("list") == {1, 2}

@@ -14,7 +14,7 @@ from protem.domain.plans import Plan
 from protem.domain.scopes import Scope
 from protem.domain.secret import Secret
 from protem.planners.postgresql import PostgresqlPlanner
-from protem.planners.postgresql_grants import grant_statements
+from protem.planners.postgresql.grants import grant_statements
 from protem.testing import postgresql_server
 from protem.testing.postgresql_server import PostgresqlServer
 

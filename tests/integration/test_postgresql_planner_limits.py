@@ -22,7 +22,7 @@ from protem.domain.plans import Trait
 from protem.domain.scopes import Privilege
 from protem.domain.secret import Secret
 from protem.planners.postgresql import PostgresqlPlanner
-from protem.planners.postgresql_grants import grant_statements
+from protem.planners.postgresql.grants import grant_statements
 from protem.testing import postgresql_server
 from protem.testing.postgresql_server import PostgresqlServer
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.postgresql
 
 _ROOT = Path(__file__).parent.parent.parent
 _SCHEMA = _ROOT / "tests/conformance/postgresql_node_trees"
-_SETUP = _ROOT / "src/protem/planners/postgresql_setup.sql"
+_SETUP = _ROOT / "src/protem/planners/postgresql/set_up.sql"
 _PLANNER = "planner of plans"
 _PASSWORD = "only-for-this-planner"
 
@@ -356,7 +356,7 @@ async def test_a_silent_database_means_later(
     server: PostgresqlServer, planner: PostgresqlPlanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When no answer comes at all, the planner's own limit ends the wait."""
-    monkeypatch.setattr("protem.planners.postgresql._LONGEST_SECONDS", 0.3)
+    monkeypatch.setattr("protem.planners.postgresql.planner._LONGEST_SECONDS", 0.3)
     with psycopg.connect(server.dsn(dbname="shop")) as blocker:
         blocker.execute("lock table shop.plain in access exclusive mode")
         with pytest.raises(RetryLaterError, match="in time"):

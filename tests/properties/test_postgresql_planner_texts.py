@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from protem.domain.commands import Command
 from protem.domain.errors import InvalidError
 from protem.domain.scopes import Privilege, Scope
-from protem.planners import (
-    postgresql_grants,
-    postgresql_lexer,
-    postgresql_needs,
-    postgresql_node_tree,
+from protem.planners.postgresql import (
+    grants,
+    lexer,
+    needs,
+    node_tree,
     psql_command,
 )
-from protem.planners.postgresql_lexer import TokenKind
-from protem.planners.postgresql_node_tree import NodeTreeError
+from protem.planners.postgresql.lexer import TokenKind
+from protem.planners.postgresql.node_tree import NodeTreeError
 
 _SQL_PIECES = st.sampled_from(
     [
@@ -112,7 +112,7 @@ _STATEMENTS = st.sampled_from(
 def test_tokens_are_the_text(text: str) -> None:
     """Joined tokens are the input, or the input is refused."""
     try:
-        tokens = list(postgresql_lexer.tokens_of(text))
+        tokens = list(lexer.tokens_of(text))
     except InvalidError:
         return
     assert "".join(token.text for token in tokens) == text
@@ -122,11 +122,11 @@ def test_tokens_are_the_text(text: str) -> None:
 def test_a_split_piece_is_one_statement(text: str) -> None:
     """Splitting a piece again gives the same piece: nothing is cut twice."""
     try:
-        pieces = [postgresql_lexer.text_of(p) for p in postgresql_lexer.split(text)]
+        pieces = [lexer.text_of(p) for p in lexer.split(text)]
     except InvalidError:
         return
     for piece in pieces:
-        again = [postgresql_lexer.text_of(p) for p in postgresql_lexer.split(piece)]
+        again = [lexer.text_of(p) for p in lexer.split(piece)]
         assert len(again) == 1 or "(" in text or ")" in text
         assert again[0] == piece or "(" in text or ")" in text
 
@@ -135,7 +135,7 @@ def test_a_split_piece_is_one_statement(text: str) -> None:
 def test_splitting_undoes_joining(statements: list[str], separator: str) -> None:
     """Statements joined by semicolons come back one by one."""
     joined = separator.join(statements)
-    pieces = [postgresql_lexer.text_of(p) for p in postgresql_lexer.split(joined)]
+    pieces = [lexer.text_of(p) for p in lexer.split(joined)]
     assert pieces == [re.sub(r" -- ;\n$", "", statement) for statement in statements]
 
 
@@ -143,9 +143,9 @@ def test_splitting_undoes_joining(statements: list[str], separator: str) -> None
 def test_any_text_is_a_tree_or_an_error(text: str) -> None:
     """The tree reader and the walk raise nothing but their own error."""
     try:
-        unwrapped = postgresql_node_tree.unwrap(text)
-        postgresql_needs.needs_of(postgresql_node_tree.parse(unwrapped))
-        postgresql_node_tree.is_utility(postgresql_node_tree.tokens_of(unwrapped))
+        unwrapped = node_tree.unwrap(text)
+        needs.needs_of(node_tree.parse(unwrapped))
+        node_tree.is_utility(node_tree.tokens_of(unwrapped))
     except NodeTreeError:
         pass
 
@@ -154,7 +154,7 @@ def test_a_very_deep_tree() -> None:
     """Depth is bounded by memory, not by the interpreter's stack."""
     depth = 50_000
     text = "{A :x " * depth + "1" + "}" * depth
-    assert len(list(postgresql_node_tree.walk(postgresql_node_tree.parse(text)))) == depth
+    assert len(list(node_tree.walk(node_tree.parse(text)))) == depth
 
 
 @given(st.lists(st.sampled_from(["-c", "-f", "-At", "-x", "-v", "-h", "--csv", "--", "-", "x"])
@@ -173,8 +173,8 @@ def test_any_arguments_are_read_or_refused(arguments: list[str]) -> None:
 def test_hostile_names_stay_names(schema: str, table: str, column: str, role: str) -> None:
     """In a GRANT every name is one quoted name, whatever it holds."""
     scope = Scope([Privilege(kind="table", path=(schema, table), action="SELECT", part=column)])
-    (statement,) = postgresql_grants.grant_statements(scope, (), role)
-    tokens = [t for t in postgresql_lexer.tokens_of(statement) if t.kind is not TokenKind.SPACE]
+    (statement,) = grants.grant_statements(scope, (), role)
+    tokens = [t for t in lexer.tokens_of(statement) if t.kind is not TokenKind.SPACE]
     names = [t.text for t in tokens if t.kind is TokenKind.QUOTED_NAME]
     quoted = ['"' + n.replace('"', '""') + '"' for n in (column, schema, table, role)]
     assert names == quoted

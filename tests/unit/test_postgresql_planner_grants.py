@@ -6,7 +6,7 @@ import pytest
 
 from protem.domain.errors import InvalidError
 from protem.domain.scopes import Privilege, Scope
-from protem.planners.postgresql_grants import grant_statements
+from protem.planners.postgresql.grants import grant_statements
 
 
 def _privilege(kind: str, *path: str, action: str, part: str | None = None) -> Privilege:

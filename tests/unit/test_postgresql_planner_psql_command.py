@@ -6,8 +6,8 @@ import pytest
 
 from protem.domain.commands import Command
 from protem.domain.errors import InvalidError, UnplannableError
-from protem.planners import psql_command
-from protem.planners.postgresql_statements import Statement
+from protem.planners.postgresql import psql_command
+from protem.planners.postgresql.statements import Statement
 
 
 def _statements(*arguments: str, **inputs: str) -> list[Statement]:

@@ -39,7 +39,7 @@ async def plan_at(address: Secret, command: Command) -> Plan:
 
 def grants_for(plan: Plan, role: str) -> tuple[str, ...]:
     """Return the GRANT statements that let ``role`` run what was planned, and nothing more."""
-    from protem.planners.postgresql_grants import grant_statements  # noqa: PLC0415  # an extra
+    from protem.planners.postgresql.grants import grant_statements  # noqa: PLC0415  # an extra
 
     return tuple(grant_statements(plan.scope, plan.held_by_everyone, role))
 

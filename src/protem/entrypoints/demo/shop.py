@@ -93,7 +93,7 @@ def create_shop(database: PostgresqlServer, folder: Path) -> None:
     script = _SET_UP.format(
         shop=resources.files("protem.entrypoints.demo") / "shop.sql",
         administrator_sql=resources.files("protem.connectors.postgresql") / "set_up.sql",
-        planner_sql=resources.files("protem.planners") / "postgresql_setup.sql",
+        planner_sql=resources.files("protem.planners.postgresql") / "set_up.sql",
         **passwords,
     )
     done = subprocess.run(  # noqa: S603  # the psql that came with the server

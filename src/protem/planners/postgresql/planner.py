@@ -17,18 +17,13 @@ from protem.domain.commands import Command
 from protem.domain.errors import InvalidError, RetryLaterError, UnplannableError
 from protem.domain.plans import Plan, Trait
 from protem.domain.secret import Secret
-from protem.planners import (
-    postgresql_catalogue,
-    postgresql_expansion,
-    postgresql_findings,
-    postgresql_needs,
-    postgresql_node_tree,
-    psql_command,
-)
-from protem.planners.postgresql_needs import Needs
-from protem.planners.postgresql_scope import ScopeBuilder
-from protem.planners.postgresql_sessions import Session, SessionPool
-from protem.planners.postgresql_statements import Statement
+from protem.planners.postgresql import catalogue, node_tree, psql_command
+from protem.planners.postgresql.expansion import expand
+from protem.planners.postgresql.findings import findings_of, in_server_log
+from protem.planners.postgresql.needs import Needs, needs_of
+from protem.planners.postgresql.scope import ScopeBuilder
+from protem.planners.postgresql.sessions import Session, SessionPool
+from protem.planners.postgresql.statements import Statement
 
 _SHOWN_CHARACTERS = 60
 _LONGEST_SECONDS = 60.0
@@ -94,7 +89,7 @@ class PostgresqlPlanner:
                 ]
                 await session.forget()
                 return await self._judge(session, statements, analysed)
-            except postgresql_node_tree.NodeTreeError as error:
+            except node_tree.NodeTreeError as error:
                 raise UnplannableError(
                     f"the server's analysis cannot be read: {error}",
                     next_step=psql_command.USE_A_PROFILE,
@@ -103,7 +98,7 @@ class PostgresqlPlanner:
     async def _judge(
         self, session: Session, statements: list[Statement], analysed: list[_Analysed]
     ) -> Plan:
-        expansion = await postgresql_expansion.expand(
+        expansion = await expand(
             session, [(needs, statement.executes) for statement, needs in analysed]
         )
         builder = ScopeBuilder(expansion, self._sensitive_columns)
@@ -112,10 +107,10 @@ class PostgresqlPlanner:
             builder.add_statement(needs, statement.names)
         builder.add_relations()
         builder.add_sequences()
-        builder.add_functions(await postgresql_catalogue.signatures(session, builder.functions()))
-        noticed = postgresql_findings.findings_of(expansion, [needs for _, needs in analysed])
+        builder.add_functions(await catalogue.signatures(session, builder.functions()))
+        noticed = findings_of(expansion, [needs for _, needs in analysed])
         if session.facts.logs_statements and analysed:
-            noticed.append(postgresql_findings.in_server_log())
+            noticed.append(in_server_log())
         return Plan(
             scope=builder.scope(),
             held_by_everyone=builder.held_by_everyone(),
@@ -130,13 +125,13 @@ async def _analyse(session: Session, statement: Statement) -> Needs:
     wrapped = await session.analyse(text)
     if wrapped is None:
         raise InvalidError("there is no statement to analyse after EXPLAIN")
-    tokens = postgresql_node_tree.tokens_of(postgresql_node_tree.unwrap(wrapped))
-    if postgresql_node_tree.is_utility(tokens):
+    tokens = node_tree.tokens_of(node_tree.unwrap(wrapped))
+    if node_tree.is_utility(tokens):
         raise UnplannableError(
             f"{_shown(text)} is a utility statement: PostgreSQL derives no privileges from it",
             next_step=psql_command.USE_A_PROFILE,
         )
-    needs = postgresql_needs.needs_of(postgresql_node_tree.parse_tokens(tokens))
+    needs = needs_of(node_tree.parse_tokens(tokens))
     if needs.has_parameters:
         raise InvalidError("the statement has a parameter such as $1, which psql -c cannot fill")
     return needs

@@ -3,7 +3,7 @@
 -- Run it with psql as a superuser, or as a role that may create roles and owns the schemas, in each
 -- database that is to be planned for:
 --
---     psql -d DATABASE -v planner=protem_planner -v password=SCRAM-VERIFIER-OR-PASSWORD -f postgresql_setup.sql
+--     psql -d DATABASE -v planner=protem_planner -v password=SCRAM-VERIFIER-OR-PASSWORD -f set_up.sql
 --
 -- It can be run again: after a schema was added, or to change the password.
 

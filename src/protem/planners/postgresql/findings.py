@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protem.domain.plans import Finding, Trait
-from protem.planners.postgresql_catalogue import Function, Relation
-from protem.planners.postgresql_expansion import Expansion
-from protem.planners.postgresql_needs import DELETE, INSERT, UPDATE, Needs
+from protem.planners.postgresql.catalogue import Function, Relation
+from protem.planners.postgresql.expansion import Expansion
+from protem.planners.postgresql.needs import DELETE, INSERT, UPDATE, Needs
 
 _SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
 _EVENTS = {INSERT: "INSERT", UPDATE: "UPDATE", DELETE: "DELETE"}

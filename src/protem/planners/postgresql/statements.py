@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from protem.planners import postgresql_lexer
-from protem.planners.postgresql_lexer import Token, TokenKind
+from protem.planners.postgresql import lexer
+from protem.planners.postgresql.lexer import Token, TokenKind
 
 _TRANSACTION_CONTROL = re.compile(
     r"(begin|start transaction|begin work|begin transaction)"
@@ -70,9 +70,7 @@ class Statement:
     def names(self) -> SpelledNames:
         """The names in the text, to tell a type that it names from one that is only implied."""
         tokens = [
-            token
-            for token in postgresql_lexer.tokens_of(self.text)
-            if token.kind is not TokenKind.SPACE
+            token for token in lexer.tokens_of(self.text) if token.kind is not TokenKind.SPACE
         ]
         spelled = [_name_of(token) for token in tokens]
         found = {name for name in spelled if name is not None}
@@ -86,7 +84,7 @@ class Statement:
 
 def read(tokens: tuple[Token, ...]) -> Statement:
     """Return the statement of ``tokens``, which hold no semicolon at the end."""
-    text = postgresql_lexer.text_of(tokens)
+    text = lexer.text_of(tokens)
     significant = [token for token in tokens if token.kind is not TokenKind.SPACE]
     if all(token.kind is TokenKind.WORD or token.text == "," for token in significant):
         spelled = " ".join(token.keyword for token in significant)
@@ -103,12 +101,12 @@ def _explained(text: str, tokens: tuple[Token, ...]) -> Statement:
     if options is not None:
         length, analyze = options
         inner = _without_space(rest[length:])
-        return Statement(text=text, analysed=postgresql_lexer.text_of(inner), executes=analyze)
+        return Statement(text=text, analysed=lexer.text_of(inner), executes=analyze)
     analyze = False
     while rest and rest[0].keyword in ("analyze", "analyse", "verbose"):
         analyze = analyze or rest[0].keyword != "verbose"
         rest = _without_space(rest[1:])
-    return Statement(text=text, analysed=postgresql_lexer.text_of(rest), executes=analyze)
+    return Statement(text=text, analysed=lexer.text_of(rest), executes=analyze)
 
 
 def _bracketed_options(tokens: tuple[Token, ...]) -> tuple[int, bool] | None:

@@ -1,7 +1,7 @@
 """What one analysed query asks of the server, by object number.
 
 Here: the walk over a query tree. Not here: the names of the objects and who holds what
-(postgresql_catalogue), and the privileges that follow (postgresql_scope).
+(catalogue), and the privileges that follow (scope).
 
 Invariants: pure; everything is a number of the server's, so no name can mislead.
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from protem.planners.postgresql_node_tree import Node, NodeTreeError, Value, walk
+from protem.planners.postgresql.node_tree import Node, NodeTreeError, Value, walk
 
 INSERT, SELECT, UPDATE, DELETE = 1, 2, 4, 8
 """Bits of ``requiredPerms`` (``nodes/parsenodes.h``, ``AclMode``)."""

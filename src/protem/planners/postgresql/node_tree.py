@@ -1,7 +1,7 @@
 """Reading PostgreSQL's text form of analysed queries (pg_node_tree and the ``parse tree:`` log).
 
 Here: undoing the line breaks of the log, tokens, and a generic tree. Not here: what the nodes mean
-(postgresql_needs). Source: the server's ``nodes/outfuncs.c``, ``nodes/read.c`` and
+(needs). Source: the server's ``nodes/outfuncs.c``, ``nodes/read.c`` and
 ``nodes/print.c`` (``format_node_dump``), versions 14 to 18.
 
 Invariants:

@@ -18,10 +18,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 from protem.domain.scopes import Privilege, Scope
-from protem.planners.postgresql_catalogue import Object, Relation
-from protem.planners.postgresql_expansion import Expansion
-from protem.planners.postgresql_needs import DELETE, INSERT, SELECT, UPDATE, Needs
-from protem.planners.postgresql_statements import SpelledNames
+from protem.planners.postgresql.catalogue import Object, Relation
+from protem.planners.postgresql.expansion import Expansion
+from protem.planners.postgresql.needs import DELETE, INSERT, SELECT, UPDATE, Needs
+from protem.planners.postgresql.statements import SpelledNames
 
 _Fact = TypeVar("_Fact")
 _ACTIONS = {SELECT: "SELECT", INSERT: "INSERT", UPDATE: "UPDATE"}

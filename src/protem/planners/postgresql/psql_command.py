@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 from protem.domain.commands import STANDARD_INPUT, Command
 from protem.domain.errors import InvalidError, UnplannableError
-from protem.planners import postgresql_lexer, postgresql_statements
-from protem.planners.postgresql_lexer import Token, TokenKind
-from protem.planners.postgresql_statements import Statement
+from protem.planners.postgresql import lexer, statements
+from protem.planners.postgresql.lexer import Token, TokenKind
+from protem.planners.postgresql.statements import Statement
 
 PROGRAM = "psql"
 MAX_STATEMENTS = 500
@@ -126,7 +126,7 @@ def statements_of(command: Command) -> Iterator[Statement]:
             count += 1
             if count > MAX_STATEMENTS:
                 raise InvalidError(f"a command holds at most {MAX_STATEMENTS} statements")
-            yield postgresql_statements.read(tokens)
+            yield statements.read(tokens)
     if not count:
         raise UnplannableError("the command holds no statement", next_step='psql -c "STATEMENT"')
 
@@ -151,11 +151,11 @@ def _sources(command: Command) -> Iterator[tuple[str, bool]]:
 
 
 def _split(text: str, *, is_script: bool) -> Iterator[tuple[Token, ...]]:
-    for tokens in postgresql_lexer.split(text):
+    for tokens in lexer.split(text):
         if is_script:
             for number, token in enumerate(tokens):
                 if token.text == "\\":
-                    raise _backslash_command(postgresql_lexer.text_of(tokens[number:]))
+                    raise _backslash_command(lexer.text_of(tokens[number:]))
                 if token.kind is TokenKind.VARIABLE:
                     raise UnplannableError(
                         f"psql would replace {token.text!r}, which nobody can approve unseen; "

@@ -17,8 +17,8 @@ from psycopg import sql
 
 from protem.domain.errors import InvalidError
 from protem.domain.scopes import Privilege, Scope
-from protem.planners import postgresql_lexer
-from protem.planners.postgresql_lexer import TokenKind
+from protem.planners.postgresql import lexer
+from protem.planners.postgresql.lexer import TokenKind
 
 _KEYWORDS = {
     "database": "DATABASE",
@@ -99,7 +99,7 @@ def _name(kind: str, path: tuple[str, ...]) -> sql.Composable:
 
 def _check_arguments(arguments: str) -> None:
     depth = 0
-    for token in postgresql_lexer.tokens_of(arguments):
+    for token in lexer.tokens_of(arguments):
         is_name = token.kind in (TokenKind.WORD, TokenKind.QUOTED_NAME, TokenKind.NUMBER)
         is_space = token.kind is TokenKind.SPACE and not token.text.strip()
         depth += {"(": 1, ")": -1}.get(token.text, 0)

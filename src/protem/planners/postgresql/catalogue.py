@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from protem.planners.postgresql_sessions import Session
+from protem.planners.postgresql.sessions import Session
 
 _FACTS = """
 with ns as not materialized (

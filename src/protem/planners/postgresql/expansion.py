@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from protem.domain.errors import RetryLaterError
-from protem.planners import postgresql_catalogue, postgresql_node_tree
-from protem.planners.postgresql_catalogue import (
+from protem.planners.postgresql import catalogue, node_tree
+from protem.planners.postgresql.catalogue import (
     Default,
     Facts,
     Function,
@@ -31,7 +31,7 @@ from protem.planners.postgresql_catalogue import (
     Wanted,
     Written,
 )
-from protem.planners.postgresql_needs import (
+from protem.planners.postgresql.needs import (
     DELETE,
     INSERT,
     SELECT,
@@ -41,8 +41,8 @@ from protem.planners.postgresql_needs import (
     Write,
     needs_of,
 )
-from protem.planners.postgresql_node_tree import Node
-from protem.planners.postgresql_sessions import Session
+from protem.planners.postgresql.node_tree import Node
+from protem.planners.postgresql.sessions import Session
 
 _Item = TypeVar("_Item")
 _TRIGGER_BITS = {INSERT: 4, DELETE: 8, UPDATE: 16}
@@ -149,7 +149,7 @@ class Expansion:
                 continue
             for text in (policy.using, policy.check):
                 if text is not None:
-                    needs = needs_of(postgresql_node_tree.parse(text))
+                    needs = needs_of(node_tree.parse(text))
                     self.absorb(needs)
                     self.require(needs.relations)
 
@@ -157,7 +157,7 @@ class Expansion:
         """Take in the expressions of arguments that a call leaves out."""
         if function.defaults is None:
             return
-        tree = postgresql_node_tree.parse(function.defaults)
+        tree = node_tree.parse(function.defaults)
         expressions = tree if isinstance(tree, list) else []
         first = function.arguments - len(expressions)
         for place, expression in enumerate(expressions, start=first):
@@ -182,7 +182,7 @@ class Expansion:
     ) -> None:
         for text in expressions:
             if text is not None:
-                self.absorb(needs_of(postgresql_node_tree.parse(text)), executes=executes)
+                self.absorb(needs_of(node_tree.parse(text)), executes=executes)
 
     def _read_view(self, view: Relation, record: RelationNeed) -> None:
         needs = needs_of(_rule_of(view))
@@ -281,16 +281,16 @@ async def expand(session: Session, statements: list[tuple[Needs, bool]]) -> Expa
         expansion.absorb(needs, executes=executes)
         expansion.writes.extend(replace(write, executes=executes) for write in needs.writes)
     every = [needs for needs, _ in statements]
-    while await postgresql_catalogue.extend(session, expansion.facts, expansion.wanted(every)):
+    while await catalogue.extend(session, expansion.facts, expansion.wanted(every)):
         expansion.follow()
     return expansion
 
 
 def _rule_of(view: Relation) -> Node:
-    tree = postgresql_node_tree.parse(view.rule or "")
+    tree = node_tree.parse(view.rule or "")
     query = tree[0] if isinstance(tree, list) and tree else tree
     if not isinstance(query, Node):
-        raise postgresql_node_tree.NodeTreeError("a view's rule is not a query")
+        raise node_tree.NodeTreeError("a view's rule is not a query")
     return query
 
 
@@ -311,7 +311,5 @@ def _simple_view(query: Node) -> tuple[Node | None, dict[int, int]]:
 
 
 def _columns_used(expression: str) -> frozenset[int]:
-    tree = postgresql_node_tree.parse(expression)
-    return frozenset(
-        node.integer("varattno") for node in postgresql_node_tree.walk(tree) if node.tag == "VAR"
-    )
+    tree = node_tree.parse(expression)
+    return frozenset(node.integer("varattno") for node in node_tree.walk(tree) if node.tag == "VAR")
