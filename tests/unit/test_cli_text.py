@@ -15,7 +15,7 @@ from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError, as_lines
 from protem.entrypoints.cli.psql_arguments import parse_psql
-from protem.entrypoints.cli.scope_view import privilege_text
+from protem.entrypoints.cli.scope_view import decision_text, privilege_text
 from protem.entrypoints.cli.tables import columns, display_width
 from protem.entrypoints.cli.untrusted_text import printable, printable_lines
 
@@ -173,3 +173,11 @@ def test_hostile_names_in_a_scope_can_be_told_apart():
         "parts": ["a, b", "\x1b"],
     }
     assert privilege_text(row) == 'SELECT on table shop."o""; --" ("a, b", "\\x1b")'
+
+
+def test_what_people_allowed_does_not_read_as_allowed_at_once():
+    """The approvals that a decision rests on are named, also after they were given."""
+    need = {"count": 1, "groups": ["db-owners"], "rule": "r"}
+    assert decision_text({"outcome": "allowed", "approvals": []}) == "allowed at once"
+    allowed = decision_text({"outcome": "allowed", "approvals": [need]})
+    assert allowed == "allowed with 1 approval from db-owners"

@@ -53,7 +53,8 @@ def decision_text(decision: Mapping[str, Any]) -> str:
     """Return policy's answer in one line."""
     match decision.get("outcome"):
         case "allowed":
-            return "allowed at once"
+            met = " and ".join(map(_need_text, needs_of(decision)))
+            return f"allowed with {met}" if met else "allowed at once"
         case "needs_approval":
             return "needs " + " and ".join(map(_need_text, needs_of(decision)))
         case "denied":
