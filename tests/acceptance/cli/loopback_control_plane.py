@@ -12,6 +12,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -26,6 +27,7 @@ from protem.testing.postgresql_server import PostgresqlServer
 ONE_TIME_TOKEN = "ptm_one-time"
 SESSION_TOKEN = "ptm_session"
 ADA = {"id": "local|ada", "display": "Ada", "kind": "person", "groups": ["engineers"]}
+PAGE = 2
 SCOPE = [
     {"kind": "database", "path": ["postgres"], "action": "CONNECT"},
     {"kind": "table", "path": ["shop", "orders"], "action": "SELECT", "parts": ["id", "status"]},
@@ -165,7 +167,7 @@ class LoopbackControlPlane:
                 wanted = query.get("state")
                 mine = [g for g in self.grants.values() if wanted in (None, g["state"])]
                 keep = listing == "grants" or "to_review" not in query
-                return {"items": mine if keep else [], "next": None}
+                return page_of(mine if keep else [], query.get("before"))
             case ["GET", "doctor"]:
                 raise ProblemError(403, "denied", "administrators only")
             case ["POST", "sign-out"]:
@@ -317,6 +319,13 @@ class LoopbackControlPlane:
     def _administrator(self) -> psycopg.Connection[Any]:
         assert self.postgresql is not None
         return psycopg.connect(self.postgresql.dsn(), autocommit=True)
+
+
+def page_of(grants: list[Any], before: str | None) -> dict[str, Any]:
+    """Return the newest of what is older than ``before``; pages are short, so that they matter."""
+    older = sorted((g for g in grants if before is None or g["id"] < before), key=itemgetter("id"))
+    items = older[::-1][:PAGE]
+    return {"items": items, "next": items[-1]["id"] if len(older) > PAGE else None}
 
 
 def decision_on(body: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import click
 
 from protem.domain.identifiers import GrantId
 from protem.entrypoints.cli.access import give_back
-from protem.entrypoints.cli.api_client import connect, items_of
+from protem.entrypoints.cli.api_client import ApiClient, connect, items_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -28,8 +28,7 @@ def command(*, grant_id: str | None, everything: bool) -> int:
     ended = []
     if everything:
         with connect() as client:
-            mine = items_of(client.get("/v1/grants", {"mine": "true", "state": "active"}))
-        ids = [str(grant.get("id")) for grant in mine]
+            ids = _active_ids(client)
         if not ids:
             say("You have no active grant.")
     else:
@@ -46,3 +45,15 @@ def command(*, grant_id: str | None, everything: bool) -> int:
     if current().machine_readable:
         data(document({"grants": ended}, current().output))
     return ExitCode.ERROR if failed else ExitCode.OK
+
+
+def _active_ids(client: ApiClient) -> list[str]:
+    """Return the id of every active grant of ours, page after page."""
+    query = {"mine": "true", "state": "active", "limit": "100"}
+    ids: list[str] = []
+    while True:
+        page = client.get("/v1/grants", query)
+        ids += [str(grant.get("id")) for grant in items_of(page)]
+        if not page.get("next"):
+            return ids
+        query["before"] = str(page["next"])

@@ -38,7 +38,7 @@ def command() -> None:
 @command.command(name="ls")
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
 @click.option("--mine", is_flag=True, help="Only your own.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True)
 @common_options
 def ls(*, state: str | None, mine: bool, limit: int) -> None:
     """List grants, newest first."""

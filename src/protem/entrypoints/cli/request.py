@@ -28,7 +28,7 @@ def command() -> None:
 @click.option("--state", type=click.Choice(STATES), help="Only this state.")
 @click.option("--mine", is_flag=True, help="Only your own.")
 @click.option("--to-review", is_flag=True, help="Only those that wait for you.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True)
 @common_options
 def ls(*, state: str | None, mine: bool, to_review: bool, limit: int) -> None:
     """List requests, newest first."""
