@@ -229,3 +229,22 @@ def test_a_closed_standard_output_still_gives_back(live_cli, live_plane):
     os.close(writer)
     process.communicate(timeout=20)
     assert live_plane.only_grant()["state"] == "ended"
+
+
+def test_an_account_without_a_home_can_run(live_cli, live_plane):
+    """With the token in the environment, nothing has to be written where nothing can be."""
+    (live_cli.home / "state").write_text("a file, so that no folder can be made", encoding="utf-8")
+    done = live_cli.run(*ON, "--", "psql", "-Atc", "select id from shop.orders limit 1")
+    assert (done.code, done.out) == (0, "1\n")
+    assert "given back; orders-db was read back" in done.err
+    assert live_plane.only_grant()["end_cause"] == "given_back"
+
+
+def test_end_all_ends_what_is_on_later_pages_too(live_cli, postgresql):
+    """Listings come in pages; all means all."""
+    for _ in range(3):
+        done = live_cli.run(*ON, "--keep", "--", "psql", "-Atc", "select 1 from shop.orders")
+        assert done.code == 0
+    done = live_cli.run("end", "--all", "-o", "json")
+    assert (done.code, len(done.json["grants"])) == (0, 3)
+    assert _roles(postgresql) == []

@@ -53,7 +53,8 @@ def test_ctrl_c_detaches_and_resume_goes_on(live_cli, live_plane):
     live_plane.move(grant, "approved")
     done = live_cli.run("run", "--resume", grant["id"])
     assert (done.code, done.out) == (0, "it ran\n")
-    assert live_cli.run("run", "--resume", grant["id"]).code == 1
+    again = live_cli.run("run", "--resume", grant["id"])
+    assert (again.code, "was given back" in again.err) == (6, True)
 
 
 @pytest.mark.postgresql
@@ -134,8 +135,9 @@ def test_scripts_approve_by_digest(cli, plane):
 
 
 def test_cancelling_forgets_the_request(cli, plane):
-    """After ``request cancel`` there is nothing to resume."""
+    """After ``request cancel`` there is nothing to resume, and it says why."""
     cli.run(*NEEDS, *SELECT)
     grant_id = plane.only_grant()["id"]
     assert cli.run("request", "cancel", grant_id).code == 0
-    assert cli.run("run", "--resume", grant_id).code == 1
+    done = cli.run("run", "--resume", grant_id)
+    assert (done.code, "was cancelled" in done.err) == (6, True)

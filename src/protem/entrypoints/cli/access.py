@@ -76,6 +76,7 @@ class Access:
         """
         asked = client_state.remembered_request(grant_id)
         if asked is None:
+            refuse_if_over(object_of(self._client.get(path_of("grants", grant_id))))
             raise CommandFailedError(
                 f"this machine did not ask for {grant_id}, so it does not run it",
                 next_step=f"protem request show {grant_id}",
@@ -182,7 +183,10 @@ class Access:
 def give_back(client: ApiClient, grant_id: str) -> dict[str, Any]:
     """End a grant, wait briefly until the target is read back, and say how it went."""
     found = client.post(path_of("grants", grant_id, "end"), wait=_END_WAIT_SECONDS)
-    client_state.forget_request(grant_id)
+    try:
+        client_state.forget_request(grant_id)
+    except CommandFailedError as error:  # the grant is ended all the same
+        say(f"protem: {printable(error)}")
     grant: dict[str, Any] = found if isinstance(found, dict) else {}
     target = printable(grant.get("target", "the target"))
     match grant.get("state"):

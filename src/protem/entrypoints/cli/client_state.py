@@ -105,8 +105,20 @@ def remembered_ids() -> list[str]:
 
 
 def forget_request(grant_id: str) -> None:
-    """Drop what was kept for ``grant_id``; harmless when there is nothing."""
-    (state_folder() / _REQUESTS / f"{GrantId(grant_id)}.json").unlink(missing_ok=True)
+    """Drop what was kept for ``grant_id``; harmless when there is nothing, nor a folder.
+
+    Raises:
+        CommandFailedError: it is there and cannot be removed.
+    """
+    folder = _folder("XDG_STATE_HOME", ".local/state") / _REQUESTS
+    path = folder / f"{GrantId(grant_id)}.json"
+    try:
+        path.unlink(missing_ok=True)
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        if path.exists():
+            raise CommandFailedError(f"cannot remove {path}: {error}") from error
 
 
 def _folder(variable: str, fallback: str) -> Path:
