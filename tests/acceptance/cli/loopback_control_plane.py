@@ -62,6 +62,7 @@ class LoopbackControlPlane:
     def __init__(self, postgresql: PostgresqlServer | None = None) -> None:
         self.postgresql = postgresql
         self.calls: list[tuple[str, str, Any, dict[str, str]]] = []
+        self.findings: list[dict[str, Any]] = []
         self.grants: dict[str, dict[str, Any]] = {}
         self.lose_answers = 0
         self.drop_everything = False
@@ -169,7 +170,9 @@ class LoopbackControlPlane:
                 keep = listing == "grants" or "to_review" not in query
                 return page_of(mine if keep else [], query.get("before"))
             case ["GET", "doctor"]:
-                raise ProblemError(403, "denied", "administrators only")
+                if not self.findings:
+                    raise ProblemError(403, "denied", "administrators only")
+                return {"findings": self.findings}
             case ["POST", "sign-out"]:
                 return {}
             case [_, "requests" | "grants", grant_id, *verb]:

@@ -256,3 +256,13 @@ def test_every_command_has_a_page(cli):
         done = cli.run(name, "--help")
         assert done.code == 0
         assert "--help" in done.out
+
+
+def test_doctor_fails_when_something_is_critical(cli, plane):
+    """Whoever runs it from a timer hears of what the server calls critical."""
+    note = {"severity": "note", "subject": "orders-db", "message": "m", "next_step": None}
+    plane.findings = [note]
+    assert cli.run("doctor").code == 0
+    plane.findings = [note, {**note, "severity": "critical", "next_step": "look"}]
+    done = cli.run("doctor")
+    assert (done.code, "critical orders-db: m" in done.out) == (1, True)

@@ -16,7 +16,9 @@ from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.terminal import data, styled
 from protem.entrypoints.cli.untrusted_text import printable
 
-_STYLES = {"error": "red", "warning": "yellow", "ok": "green"}
+_BAD = ("error", "critical")
+"""What makes the command fail: an error of this machine, a critical finding of the server."""
+_STYLES = {"error": "red", "critical": "red", "warning": "yellow", "ok": "green"}
 
 
 @click.command(name="doctor")
@@ -24,7 +26,7 @@ _STYLES = {"error": "red", "warning": "yellow", "ok": "green"}
 def command() -> int:
     """Check this machine and, for administrators, the server: orphans, stuck grants, keys, clock.
 
-    The exit code is 1 when any finding is an error.
+    The exit code is 1 when any finding is an error or critical.
     """
     findings = [*_of_this_machine(), *_of_the_server()]
     if current().machine_readable:
@@ -32,11 +34,11 @@ def command() -> int:
     else:
         for found in findings:
             severity = printable(found.get("severity", "?"))
-            mark = styled(f"{severity:<8}", _STYLES.get(severity, "bold"))
+            mark = styled(f"{severity:<8} ", _STYLES.get(severity, "bold"))
             data(f"{mark}{printable(found.get('subject', ''))}: {printable(found.get('message'))}")
             if found.get("next_step"):
-                data(f"        try: {printable(found['next_step'])}")
-    bad = any(found.get("severity") == "error" for found in findings)
+                data(f"         try: {printable(found['next_step'])}")
+    bad = any(found.get("severity") in _BAD for found in findings)
     return ExitCode.ERROR if bad else ExitCode.OK
 
 
