@@ -15,6 +15,7 @@ from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError, as_lines
 from protem.entrypoints.cli.psql_arguments import parse_psql
+from protem.entrypoints.cli.request_view import state_text
 from protem.entrypoints.cli.scope_view import decision_text, privilege_text
 from protem.entrypoints.cli.tables import columns, display_width
 from protem.entrypoints.cli.untrusted_text import printable, printable_lines
@@ -181,3 +182,13 @@ def test_what_people_allowed_does_not_read_as_allowed_at_once():
     assert decision_text({"outcome": "allowed", "approvals": []}) == "allowed at once"
     allowed = decision_text({"outcome": "allowed", "approvals": [need]})
     assert allowed == "allowed with 1 approval from db-owners"
+
+
+@pytest.mark.parametrize("state", ["ending", "stuck"])
+def test_an_end_that_fails_says_what_the_target_said(state):
+    """Not "given back" of what is still there."""
+    grant = {"state": state, "end_cause": "given_back", "last_error": "connection refused\x1b[2J"}
+    text = state_text(grant)
+    assert "connection refused" in text
+    assert "\x1b" not in text
+    assert "given back" not in text

@@ -151,10 +151,11 @@ class PolicyDeniedError(DeniedError):
         blocking = [
             finding for finding in decision.findings if finding.status is not RuleStatus.SATISFIED
         ]
-        first = blocking[0] if blocking else None
+        # Everything that is missing at once: nobody likes to be refused twice.
+        steps = dict.fromkeys(finding.next_step for finding in blocking if finding.next_step)
         super().__init__(
-            first.message if first else "no policy allows this",
-            next_step=first.next_step if first else None,
+            blocking[0].message if blocking else "no policy allows this",
+            next_step=" ".join(steps) or None,
         )
         self.decision = decision
 

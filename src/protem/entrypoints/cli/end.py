@@ -21,7 +21,10 @@ from protem.entrypoints.cli.untrusted_text import printable
 @click.option("--all", "everything", is_flag=True, help="All your active grants.")
 @common_options
 def command(*, grant_id: str | None, everything: bool) -> int:
-    """Give back ID, or your only active grant, or all of them. Live sessions are cut."""
+    """Give back ID, or your only active grant, or all of them. Live sessions are cut.
+
+    Exits 5 while the target has not been read back yet: the end is on record and goes on.
+    """
     if everything and grant_id:
         raise click.UsageError("give ID or --all, not both")
     failed = False
@@ -44,7 +47,10 @@ def command(*, grant_id: str | None, everything: bool) -> int:
                 say(f"{printable(one)}: {printable(error.message)}")
     if current().machine_readable:
         data(document({"grants": ended}, current().output))
-    return ExitCode.ERROR if failed else ExitCode.OK
+    if failed:
+        return ExitCode.ERROR
+    under_way = any(grant.get("state") in ("ending", "stuck") for grant in ended)
+    return ExitCode.PENDING if under_way else ExitCode.OK
 
 
 def _active_ids(client: ApiClient) -> list[str]:

@@ -30,7 +30,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.USAGE: "the command line was not understood",
     ExitCode.DENIED: "policy or an approver said no",
     ExitCode.LOGIN_NEEDED: "not signed in, or the sign-in has expired",
-    ExitCode.PENDING: "the request still waits for approval",
+    ExitCode.PENDING: "not yet: the request waits for approval, or the target is not read back",
     ExitCode.EXPIRED_OR_REVOKED: "the time is over, the grant was revoked, or the request lapsed",
     ExitCode.SERVER_UNREACHABLE: "the server does not answer",
     ExitCode.INTERRUPTED: "interrupted from the keyboard",

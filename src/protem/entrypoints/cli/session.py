@@ -31,6 +31,7 @@ from protem.entrypoints.cli.psql_arguments import PsqlArguments, is_psql, parse_
 from protem.entrypoints.cli.scope_view import moment_text, time_left
 from protem.entrypoints.cli.terminal import say
 from protem.entrypoints.cli.waiting import changed, end_text
+from protem.system.child_process import dying_with_us
 
 WARN_BEFORE_SECONDS = (300, 60)
 _SIGNALLED = 128
@@ -100,7 +101,7 @@ def _run_psql(
         credentials.write_login(folder, login, session.password)
         paths = _materialised(folder, session.inputs)
         standard_input = paths.pop(STANDARD_INPUT, None)
-        argv = [program, *arguments.argv(paths)[1:]]
+        argv = [*dying_with_us(), program, *arguments.argv(paths)[1:]]
         environment = credentials.environment_for(folder, exact=session.exact)
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(open(standard_input, "rb")) if standard_input else None  # noqa: PTH123  # a file object for the child

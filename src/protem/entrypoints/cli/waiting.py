@@ -150,7 +150,9 @@ def refuse_if_over(grant: Mapping[str, Any]) -> None:
 
 
 def end_text(grant: Mapping[str, Any]) -> str:
-    """Return why a grant is over, in words."""
+    """Return why a grant is over, or what keeps it from being over, in words."""
+    if grant.get("state") in ("ending", "stuck") and grant.get("last_error"):
+        return f"tried again until it works: {printable(grant['last_error'])}"
     causes = {
         "expired": "has expired",
         "revoked": "was revoked",

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protem.entrypoints.demo.shop import PEOPLE, create_shop, write_settings
+from protem.system.child_process import dying_with_us
 from protem.testing import postgresql_server
 from protem.testing.postgresql_server import PostgresqlServer
 
@@ -63,7 +64,7 @@ class ServerProcess:
         Raises:
             StageError: when it does not become ready; the message ends its log.
         """
-        command = [*_dies_with_us(), sys.executable, "-m", "protem"]
+        command = [*dying_with_us(), sys.executable, "-m", "protem"]
         command += ["server", "--config", str(self.settings)]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own program
@@ -210,12 +211,6 @@ def _protem(
         text=True,
         check=False,
     )
-
-
-def _dies_with_us() -> list[str]:
-    """A prefix that ends the child when this process is killed, where there is one."""
-    found = shutil.which("setpriv")
-    return [found, "--pdeathsig", "TERM", "--"] if found else []
 
 
 def free_port() -> int:
