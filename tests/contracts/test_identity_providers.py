@@ -12,7 +12,7 @@ from protem.identity.local import REMEMBERED, LocalIdentity
 from protem.ports.store import Account
 from protem.storage.sqlite_store import SqliteStore
 from protem.system.randomness import SystemRandomness
-from protem.testing.identity_contract import ADA, IdentityContract, IdentityUnderTest
+from protem.testing.identity_provider_contract import ADA, IdentityContract, IdentityUnderTest
 from protem.testing.in_memory_identity import InMemoryIdentity
 from protem.testing.in_memory_store import InMemoryStore
 from protem.testing.manual_clock import ManualClock
