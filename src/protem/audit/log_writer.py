@@ -47,7 +47,7 @@ class Head:
 
 
 class LogWriter:
-    """One open folder. Not for use by two threads at once.
+    """One open folder. One thread at a time may change it; ``check`` may be asked by any.
 
     Raises:
         AuditUnavailableError: from ``open``, ``append`` and ``commit``, when the files cannot be
@@ -146,10 +146,11 @@ class LogWriter:
         try:
             self._check_space()
             for name, descriptor in list(self._files.items()):
+                # Read before the file is: another thread may be appending, and files only grow.
+                least = self._least_size(name)
                 ours, there = os.fstat(descriptor), (self._folder / name).stat()
                 if (ours.st_ino, ours.st_dev) != (there.st_ino, there.st_dev):
                     raise _contradiction(f"{self._folder / name} was replaced by another file")
-                least = self._least_size(name)
                 if there.st_size < least:
                     raise _contradiction(f"{self._folder / name} was cut to {there.st_size} bytes")
             if self._files and self._signed_size >= 0:
