@@ -3,8 +3,13 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from protem.testing import postgresql_server
+
+# A test says right or wrong; how fast is a benchmark's question, and machines are shared.
+settings.register_profile("protem", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("protem")
 
 
 def pytest_report_header():
