@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from importlib.util import find_spec
 from types import FrameType
 
 import click
+
+from protem.domain.errors import InvalidError
 
 
 @click.command()
@@ -17,6 +20,12 @@ def command() -> None:
     Starts a private PostgreSQL and a private control plane on loopback, plays nine scenes, checks
     each, and removes everything. Exits 0 only if all of it really happened.
     """
+    absent = [name for name in ("fastapi", "psycopg") if find_spec(name) is None]
+    if absent:
+        raise InvalidError(
+            f"the demo needs what is not installed here: {', '.join(absent)}",
+            next_step="pip install 'protem[demo]'",
+        )
     from protem.entrypoints.demo.stage import StageError, built  # noqa: PLC0415  # heavy
     from protem.entrypoints.demo.story import StoryError, tell  # noqa: PLC0415
     from protem.testing.postgresql_server import ServerUnavailableError  # noqa: PLC0415
