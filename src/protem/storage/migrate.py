@@ -45,9 +45,9 @@ def current_step(connection: sqlite3.Connection) -> str | None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     import sqlalchemy as sa  # noqa: PLC0415  # only a start that migrates pays for these
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.util import CommandError  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415  # only to migrate
+    from alembic.config import Config  # noqa: PLC0415  # only to migrate
+    from alembic.util import CommandError  # noqa: PLC0415  # only to migrate
 
     config = Config()
     config.set_main_option("script_location", _FOLDER.replace("%", "%%"))

@@ -127,7 +127,7 @@ def _candidate_folders() -> Iterator[Path]:
 
 
 def _major_version(folder: Path) -> int:
-    printed = subprocess.run(  # noqa: S603  # a path we found, no shell
+    printed = subprocess.run(  # a path we found, no shell
         [str(folder / "postgres"), "--version"], capture_output=True, text=True, check=True
     ).stdout
     return int(printed.split()[2].split(".")[0])
@@ -153,7 +153,7 @@ def _as_unprivileged(arguments: list[str]) -> list[str]:
 @functools.cache
 def _namespaces_are_allowed() -> bool:
     try:
-        tried = subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False)  # noqa: S603
+        tried = subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False)
     except FileNotFoundError:
         return False
     return tried.returncode == 0
@@ -183,7 +183,7 @@ def _initialise(binaries: Path, home: Path) -> None:
     arguments = [str(binaries / "initdb"), "-D", str(home / "data"), "-U", ADMINISTRATOR]
     arguments += ["-A", "scram-sha-256", f"--pwfile={password_file}", "--no-sync"]
     arguments += ["--encoding=UTF8", "--locale=C"]
-    done = subprocess.run(_as_unprivileged(arguments), capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(_as_unprivileged(arguments), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ServerUnavailableError(f"initdb failed: {done.stderr.strip()[-500:]}")
 
@@ -196,7 +196,7 @@ def _spawn(
     for setting in settings:
         arguments += ["-c", setting]
     with (home / "log").open("wb") as log:
-        return subprocess.Popen(_as_unprivileged(arguments), stdout=log, stderr=log)  # noqa: S603
+        return subprocess.Popen(_as_unprivileged(arguments), stdout=log, stderr=log)
 
 
 def _free_port() -> int:

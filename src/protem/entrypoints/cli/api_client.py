@@ -165,7 +165,7 @@ class ApiClient:
         Raises:
             CommandFailedError: as for any call; also when the connection is lost.
         """
-        import httpx2  # noqa: PLC0415  # costs 90 ms; only commands that talk pay it
+        import httpx2  # costs 90 ms; only commands that talk pay it
 
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
         try:
@@ -189,7 +189,7 @@ class ApiClient:
         body: Mapping[str, Any] | None = None,
         wait: float,
     ) -> Any:
-        import httpx2  # noqa: PLC0415  # as above
+        import httpx2  # as above
 
         headers = {} if body is None else {"Idempotency-Key": secrets.token_hex(16)}
         for left in reversed(range(TRIES)):
@@ -215,7 +215,7 @@ class ApiClient:
 
     def _client(self) -> httpx2.Client:
         if self._http is None:
-            import httpx2  # noqa: PLC0415  # as above
+            import httpx2  # as above
 
             headers = {"User-Agent": f"protem/{__version__}", "Accept": "application/json"}
             if self._token:

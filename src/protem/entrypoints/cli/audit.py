@@ -60,7 +60,7 @@ def verify(  # noqa: PLR0913  # one parameter for each option
 
     Exits 0 when it is intact and 1 when it is not; names every altered entry.
     """
-    from protem.audit.verifier import verify_log  # noqa: PLC0415  # loaded when used
+    from protem.audit.verifier import verify_log  # loaded when used
 
     trusted = _key(key, path)
     if path.is_file():
@@ -87,7 +87,7 @@ def verify(  # noqa: PLR0913  # one parameter for each option
 @click.option("--from", "folder", type=_FOLDER, help="A log's folder; else the server is asked.")
 def prove(index: int, folder: Path | None) -> None:
     """Print a proof that entry INDEX is in the log, for `verify` to check anywhere."""
-    from protem.audit import inclusion  # noqa: PLC0415  # loaded when used
+    from protem.audit import inclusion  # loaded when used
 
     try:
         proof = inclusion.prove(folder, index) if folder else _served_proof(_connect(), index)
@@ -101,7 +101,7 @@ def prove(index: int, folder: Path | None) -> None:
 @click.option("--from", "folder", type=_FOLDER, help="A log's folder; else the server is asked.")
 def export(destination: Path, folder: Path | None) -> None:
     """Copy what is signed to DESTINATION, a new folder that `verify` can check."""
-    from protem.audit import log_export  # noqa: PLC0415  # loaded when used
+    from protem.audit import log_export  # loaded when used
 
     try:
         if folder:
@@ -141,14 +141,14 @@ def tail(*, lines: int, follow: bool, output: str) -> None:
 
 
 def _connect() -> Any:
-    from protem.entrypoints.cli import api_client  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415  # loaded when used
+    from protem.entrypoints.cli import api_client  # type: ignore[attr-defined,unused-ignore]  # loaded when used
 
     return api_client.connect()
 
 
 def _served_proof(client: Any, index: int) -> dict[str, object]:
     """Put the server's parts together, and see that they fit before somebody relies on them."""
-    from protem.audit import checkpoint, inclusion, tree  # noqa: PLC0415  # loaded when used
+    from protem.audit import checkpoint, inclusion, tree  # loaded when used
 
     answer = client.get("/v1/audit/proof", {"index": index})
     found = client.get("/v1/audit/entries", {"start": index, "limit": 1})["entries"]
@@ -183,8 +183,8 @@ def _text(answer: object) -> str:
 
 
 def _key(given: str | None, path: Path) -> VerifierKey:
-    from protem.audit.checkpoint import CheckpointError, VerifierKey  # noqa: PLC0415  # when used
-    from protem.audit.log_files import read_key  # noqa: PLC0415  # loaded when used
+    from protem.audit.checkpoint import CheckpointError, VerifierKey  # when used
+    from protem.audit.log_files import read_key  # loaded when used
 
     try:
         if given is None and path.is_dir():
@@ -205,7 +205,7 @@ def _key(given: str | None, path: Path) -> VerifierKey:
 
 
 def _verify_proof(path: Path, key: VerifierKey, output: str) -> None:
-    from protem.audit.inclusion import verify_proof  # noqa: PLC0415  # loaded when used
+    from protem.audit.inclusion import verify_proof  # loaded when used
 
     try:
         proven = verify_proof(json.loads(path.read_bytes()), key)

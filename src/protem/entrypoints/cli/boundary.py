@@ -74,7 +74,7 @@ def _usage(error: click.ClickException) -> CommandFailedError:
 
 
 def _nearest(message: str) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415  # only for someone who mistyped
+    from difflib import get_close_matches  # only for someone who mistyped
 
     near = get_close_matches(message.split("'")[1], SUMMARIES, n=1)
     return f"protem {near[0]}" if near else None
@@ -95,6 +95,6 @@ def _report(error: ProtemError, invocation: Invocation) -> int:
 
 def _traceback_if_asked(invocation: Invocation) -> None:
     if invocation.debug:
-        import traceback  # noqa: PLC0415  # only for --debug
+        import traceback  # only for --debug
 
         traceback.print_exc()

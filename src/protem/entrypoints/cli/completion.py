@@ -18,7 +18,7 @@ def command(context: click.Context, shell: str) -> None:
     \b
     eval "$(protem completion bash)"
     """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415  # only here
+    from click.shell_completion import get_completion_class  # only here
 
     found = get_completion_class(shell)
     if found is None:

@@ -44,7 +44,7 @@ class Credential:
 
 def new_credential(iterations: int = 1) -> Credential:
     """Make a password and its verifier; iterations add nothing to 192 random bits."""
-    from protem.domain.scram import scram_verifier  # noqa: PLC0415  # only commands that ask
+    from protem.domain.scram import scram_verifier  # only commands that ask
 
     password = Secret(secrets.token_urlsafe(_PASSWORD_BYTES))
     verifier = scram_verifier(password, secrets.token_bytes(_SALT_BYTES), iterations)

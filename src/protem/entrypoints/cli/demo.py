@@ -26,9 +26,9 @@ def command() -> None:
             f"the demo needs what is not installed here: {', '.join(absent)}",
             next_step="pip install 'protem[demo]'",
         )
-    from protem.entrypoints.demo.stage import StageError, built  # noqa: PLC0415  # heavy
-    from protem.entrypoints.demo.story import StoryError, tell  # noqa: PLC0415
-    from protem.testing.postgresql_server import ServerUnavailableError  # noqa: PLC0415
+    from protem.entrypoints.demo.stage import StageError, built  # heavy
+    from protem.entrypoints.demo.story import StoryError, tell
+    from protem.testing.postgresql_server import ServerUnavailableError
 
     # A terminated demo strikes its stage as an interrupted one does.
     signal.signal(signal.SIGTERM, _interrupt)

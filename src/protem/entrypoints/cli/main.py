@@ -20,11 +20,11 @@ def main() -> None:
     if sys.argv[1:] in _VERSION:
         _write(f"protem {__version__}\n")
     elif not sys.argv[1:] or sys.argv[1:] in _HELP:
-        from protem.entrypoints.cli.front_page import front_page  # noqa: PLC0415  # start-up time
+        from protem.entrypoints.cli.front_page import front_page  # start-up time
 
         _write(front_page())
     else:
-        from protem.entrypoints.cli.boundary import run_command_line  # noqa: PLC0415  # as above
+        from protem.entrypoints.cli.boundary import run_command_line  # as above
 
         sys.exit(run_command_line(sys.argv[1:]))
 

@@ -132,7 +132,7 @@ def may_ask_password(error: ProtemError, target: str) -> bool:
 
 def with_password(target: str) -> Secret:
     """Ask for the password on the terminal, and return the connection string with it."""
-    from urllib.parse import quote  # noqa: PLC0415  # only after a prompt
+    from urllib.parse import quote  # only after a prompt
 
     password = click.prompt(
         f"Password for {_without_password(target)}", hide_input=True, err=True, default=""

@@ -48,8 +48,8 @@ def lint_command(
 ) -> None:
     """Check FOLDER against the schema, and for rules that may not be what was meant."""
     _require_engine()
-    from protem.policy.policy_folder import read_folder  # noqa: PLC0415  # start-up time
-    from protem.policy.policy_lint import lint  # noqa: PLC0415  # start-up time
+    from protem.policy.policy_folder import read_folder  # start-up time
+    from protem.policy.policy_lint import lint  # start-up time
 
     read = read_folder(folder)
     errors: Sequence[Problem] = read.problems
@@ -85,8 +85,8 @@ def lint_command(
 def test_command(context: click.Context, folder: Path, output: str | None) -> None:
     """Ask the example requests in FOLDER/*.tests.toml and compare the answers."""
     _require_engine()
-    from protem.policy.cedar_policy import CedarPolicy  # noqa: PLC0415  # start-up time
-    from protem.policy.policy_cases import read_cases, run_cases  # noqa: PLC0415  # start-up time
+    from protem.policy.cedar_policy import CedarPolicy  # start-up time
+    from protem.policy.policy_cases import read_cases, run_cases  # start-up time
 
     policy = CedarPolicy.load(folder)
     results = run_cases(policy, read_cases(folder))
@@ -138,7 +138,7 @@ def explain_command(
     protem policy explain examples/policy --set 'groups=["engineers"]' --set 'labels={env="prod"}'
     """  # noqa: D301  # the mark is Click's, for lines that are not to be wrapped
     _require_engine()
-    from protem.policy.cedar_policy import CedarPolicy  # noqa: PLC0415  # start-up time
+    from protem.policy.cedar_policy import CedarPolicy  # start-up time
 
     if case_name is None and not facts:
         raise click.UsageError("name a case with --case, or facts with --set")
@@ -151,7 +151,7 @@ def explain_command(
 
 
 def _question(folder: Path, case_name: str | None, facts: Sequence[str]) -> Question:
-    from protem.policy.policy_cases import (  # noqa: PLC0415  # start-up time
+    from protem.policy.policy_cases import (  # start-up time
         question_of_facts,
         read_case_facts,
     )
@@ -168,7 +168,7 @@ def _question(folder: Path, case_name: str | None, facts: Sequence[str]) -> Ques
 
 
 def _parse_facts(facts: Sequence[str]) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415  # start-up time
+    import tomllib  # start-up time
 
     parsed: dict[str, Any] = {}
     for fact in facts:
@@ -183,7 +183,7 @@ def _parse_facts(facts: Sequence[str]) -> dict[str, Any]:
 
 
 def _require_engine() -> None:
-    from importlib.util import find_spec  # noqa: PLC0415  # start-up time
+    from importlib.util import find_spec  # start-up time
 
     if find_spec("cedarpy") is None or find_spec("pydantic") is None:
         raise InvalidError(
@@ -226,8 +226,8 @@ def _print_case(result: CaseResult) -> None:
 
 
 def _print_decision(decision: Decision) -> None:
-    from protem.domain.durations import format_duration  # noqa: PLC0415  # start-up time
-    from protem.policy.policy_cases import describe_approval  # noqa: PLC0415  # start-up time
+    from protem.domain.durations import format_duration  # start-up time
+    from protem.policy.policy_cases import describe_approval  # start-up time
 
     click.echo(str(decision.outcome).replace("_", " "))
     for need in decision.approvals:

@@ -44,9 +44,9 @@ def command(context: click.Context, config: Path) -> None:
     if context.invoked_subcommand is not None:
         return
     _need_extra()
-    from protem.bootstrap.serving_process import run_server  # noqa: PLC0415  # the extra
-    from protem.bootstrap.settings import load_settings  # noqa: PLC0415
-    from protem.entrypoints.http_api.app import create_app  # noqa: PLC0415
+    from protem.bootstrap.serving_process import run_server  # the extra
+    from protem.bootstrap.settings import load_settings
+    from protem.entrypoints.http_api.app import create_app
 
     settings = load_settings(config)
     run_server(
@@ -63,7 +63,7 @@ def command(context: click.Context, config: Path) -> None:
 def init(config: Path, administrator: str) -> None:
     """Make settings, keys, policy and an administrator, where missing."""
     _need_extra()
-    from protem.bootstrap.initialise import initialise  # noqa: PLC0415  # the extra
+    from protem.bootstrap.initialise import initialise  # the extra
 
     done = asyncio.run(initialise(config.absolute(), administrator))
     for path in done.made:
@@ -93,8 +93,8 @@ def account() -> None:
 def add(config: Path, name: str, **given: Any) -> None:
     """Add an account and print a one-time token for it."""
     _need_extra()
-    from protem.bootstrap.settings import UserSettings, principal_of  # noqa: PLC0415  # the extra
-    from protem.services.manage_accounts import add_account, issue_token  # noqa: PLC0415
+    from protem.bootstrap.settings import UserSettings, principal_of  # the extra
+    from protem.services.manage_accounts import add_account, issue_token
 
     user = UserSettings(**{**given, "groups": list(given["groups"])})
     principal = principal_of(name, user)
@@ -115,8 +115,8 @@ def add(config: Path, name: str, **given: Any) -> None:
 def token(config: Path, name: str) -> None:
     """Print a fresh one-time token for an account."""
     _need_extra()
-    from protem.bootstrap.settings import local_id  # noqa: PLC0415  # the extra
-    from protem.services.manage_accounts import issue_token  # noqa: PLC0415
+    from protem.bootstrap.settings import local_id  # the extra
+    from protem.services.manage_accounts import issue_token
 
     async def work(around: Surroundings) -> tuple[str, str]:
         issued = await issue_token(around, _OPERATOR, local_id(name))
@@ -133,8 +133,8 @@ def token(config: Path, name: str) -> None:
 def disable(config: Path, name: str) -> None:
     """Disable an account; its sessions and grants end."""
     _need_extra()
-    from protem.bootstrap.settings import local_id  # noqa: PLC0415  # the extra
-    from protem.services.manage_accounts import disable_account  # noqa: PLC0415
+    from protem.bootstrap.settings import local_id  # the extra
+    from protem.services.manage_accounts import disable_account
 
     async def work(around: Surroundings) -> None:
         await disable_account(around, _OPERATOR, local_id(name))
@@ -149,7 +149,7 @@ def disable(config: Path, name: str) -> None:
 def list_(config: Path) -> None:
     """List accounts."""
     _need_extra()
-    from protem.services.manage_accounts import list_accounts  # noqa: PLC0415  # the extra
+    from protem.services.manage_accounts import list_accounts  # the extra
 
     accounts = _on_store(config, list_accounts)
     rows = [
@@ -180,8 +180,8 @@ _OPERATOR = "operator"
 
 
 def _on_store(config: Path, work: Callable[[Surroundings], Awaitable[T]]) -> T:
-    from protem.bootstrap.control_plane import open_control_plane  # noqa: PLC0415  # the extra
-    from protem.bootstrap.settings import load_settings  # noqa: PLC0415
+    from protem.bootstrap.control_plane import open_control_plane  # the extra
+    from protem.bootstrap.settings import load_settings
 
     settings = load_settings(config)
     folder = config.absolute().parent

@@ -124,7 +124,7 @@ def _run_child(argv: list[str], environment: dict[str, str], source: Any) -> int
     handlers = {signal.SIGTERM: forward, signal.SIGHUP: forward, signal.SIGINT: interrupt}
     with _handlers(handlers):
         sys.stdout.flush()
-        child.append(subprocess.Popen(argv, env=environment, stdin=source))  # noqa: S603  # argv list
+        child.append(subprocess.Popen(argv, env=environment, stdin=source))  # argv list
         try:
             code = child[0].wait()
         except BaseException:
@@ -135,7 +135,7 @@ def _run_child(argv: list[str], environment: dict[str, str], source: Any) -> int
 
 
 def _run_without_psql(session: Session, arguments: PsqlArguments, login: Mapping[str, str]) -> int:
-    from protem.entrypoints.cli import statement_runner  # noqa: PLC0415  # only without psql
+    from protem.entrypoints.cli import statement_runner  # only without psql
 
     texts = arguments.statement_texts(session.inputs)
     if not any(text.strip() for text in texts):

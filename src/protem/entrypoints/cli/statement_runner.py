@@ -32,7 +32,7 @@ def run_statements(login: Mapping[str, str], password: Secret, texts: Sequence[s
         CommandFailedError: psycopg is not installed either.
     """
     try:
-        import psycopg  # noqa: PLC0415  # an extra, and slow to load
+        import psycopg  # an extra, and slow to load
     except ImportError as error:
         raise CommandFailedError(
             "neither psql nor psycopg is installed",

@@ -96,7 +96,7 @@ def create_shop(database: PostgresqlServer, folder: Path) -> None:
         planner_sql=resources.files("protem.planners.postgresql") / "set_up.sql",
         **passwords,
     )
-    done = subprocess.run(  # noqa: S603  # the psql that came with the server
+    done = subprocess.run(  # the psql that came with the server
         [str(database.binaries / "psql"), "-q", "-X", "-d", database.dsn()],
         input=script,
         capture_output=True,

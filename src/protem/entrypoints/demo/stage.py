@@ -67,7 +67,7 @@ class ServerProcess:
         command = [*dying_with_us(), sys.executable, "-m", "protem"]
         command += ["server", "--config", str(self.settings)]
         with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # our own program
+            self._process = subprocess.Popen(  # our own program
                 command,
                 env={**os.environ, "PYTHONPATH": _IMPORT_PATH},
                 stdout=log,
@@ -202,7 +202,7 @@ def _hire(
 def _protem(
     folder: Path, environment: Mapping[str, str], *arguments: str, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603  # our own program
+    return subprocess.run(  # our own program
         [sys.executable, "-m", "protem", *arguments],
         env={**os.environ, "PYTHONPATH": _IMPORT_PATH, **environment},
         cwd=folder,

@@ -126,7 +126,7 @@ class Teller:
         arguments = list(command)
         if arguments[0] == "protem":
             arguments[:1] = [sys.executable, "-m", "protem"]
-        return subprocess.Popen(  # noqa: S603  # argument vectors of this file
+        return subprocess.Popen(  # argument vectors of this file
             arguments,
             env=dict(person.environment),
             cwd=self._stage.folder,
@@ -291,7 +291,7 @@ def _no_roles(teller: Teller, stage: Stage) -> None:
     psql = (str(stage.database.binaries / "psql"), "-At", stage.database.dsn(), "-c", sql)
 
     def left() -> str:
-        done = subprocess.run(psql, capture_output=True, text=True, check=True)  # noqa: S603
+        done = subprocess.run(psql, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     gone = _until(lambda: not left())
@@ -307,7 +307,7 @@ def _wait_for_session(teller: Teller, stage: Stage) -> str:
     psql = (str(stage.database.binaries / "psql"), "-At", stage.database.dsn(), "-c", sql)
 
     def seen() -> str:
-        done = subprocess.run(psql, capture_output=True, text=True, check=True)  # noqa: S603
+        done = subprocess.run(psql, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     role = _wait_for(seen)

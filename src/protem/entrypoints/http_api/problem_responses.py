@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -90,9 +91,9 @@ def problem_of(error: ProtemError) -> tuple[int, dict[str, Any]]:
 def problem_response(status: int, document: Mapping[str, Any], request_id: str) -> Response:
     """Return the response; it names the request so that a log line can be found."""
     headers = {}
-    if status == 401:  # noqa: PLR2004
+    if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
-    if status == 503:  # noqa: PLR2004
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = _RETRY_AFTER_SECONDS
     return Response(
         json.dumps({**document, "request_id": request_id}).encode(),

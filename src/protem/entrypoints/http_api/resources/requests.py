@@ -77,7 +77,7 @@ async def get_requests(  # one per query parameter
     request: Request,
     state: Annotated[list[GrantState] | None, Query()] = None,
     mine: bool = False,  # noqa: FBT001, FBT002  # a query parameter
-    to_review: bool = False,  # noqa: FBT001, FBT002
+    to_review: bool = False,  # noqa: FBT001, FBT002  # a query parameter
     before: str | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Response:
