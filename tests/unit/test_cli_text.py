@@ -192,3 +192,15 @@ def test_an_end_that_fails_says_what_the_target_said(state):
     assert "connection refused" in text
     assert "\x1b" not in text
     assert "given back" not in text
+
+
+def test_a_denial_that_an_option_would_lift_names_the_options():
+    """Not "denied" as if for good; but with anything else in the way, plainly denied."""
+    ticket = {"status": "unsatisfied", "next_step": "--ticket ID"}
+    why = {"status": "unsatisfied", "next_step": "--why TEXT"}
+    met = {"status": "satisfied", "next_step": None}
+    never = {"status": "unsatisfied", "next_step": None}
+    denied = {"outcome": "denied", "findings": [met, why, ticket, ticket]}
+    assert decision_text(denied) == "denied as asked; add --why TEXT --ticket ID"
+    assert decision_text({"outcome": "denied", "findings": [why, never]}) == "denied"
+    assert decision_text({"outcome": "denied", "findings": []}) == "denied"

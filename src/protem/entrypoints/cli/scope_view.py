@@ -58,9 +58,19 @@ def decision_text(decision: Mapping[str, Any]) -> str:
         case "needs_approval":
             return "needs " + " and ".join(map(_need_text, needs_of(decision)))
         case "denied":
-            return "denied"
+            steps = _steps_that_would_do(decision)
+            return f"denied as asked; add {' '.join(steps)}" if steps else "denied"
         case other:
             return printable(other)
+
+
+def _steps_that_would_do(decision: Mapping[str, Any]) -> list[str]:
+    """Return what to add when that is all that is missing, else nothing."""
+    findings = [found for found in decision.get("findings") or [] if isinstance(found, Mapping)]
+    blocking = [found for found in findings if found.get("status") != "satisfied"]
+    if not all(found.get("next_step") for found in blocking):
+        return []
+    return list(dict.fromkeys(printable(found["next_step"]) for found in blocking))
 
 
 def needs_of(decision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
