@@ -16,10 +16,10 @@ from protem.domain.errors import ConflictError, DeniedError, NotFoundError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
 from protem.domain.orders import Order, PublicHalf, SignedOrder
-from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
+from protem.services.ask_policy import ask_policy
 from protem.services.surroundings import Surroundings
 
 
@@ -118,9 +118,7 @@ def standing_decision(
         NotFoundError: when the requester is unknown or disabled.
     """
     requester = around.identity.lookup(transaction, revision.principal)
-    target = around.catalogue.target(revision.target)
-    question = about_request(action, revision, principal=requester, target=target, at=now)
-    decision = refuse_if_denied(around.policy.decide(question))
+    decision = refuse_if_denied(ask_policy(around, action, revision, principal=requester, at=now))
     if decision.outcome is Outcome.ALLOWED:
         return decision, ()
     counted = [
@@ -148,15 +146,10 @@ def _eligible(
         requester = around.identity.lookup(transaction, revision.principal)
     except NotFoundError:
         return None
-    question = about_request(
-        PolicyAction.APPROVE,
-        revision,
-        principal=reviewer,
-        target=around.catalogue.target(revision.target),
-        at=now,
-        requester=requester,
+    answer = ask_policy(
+        around, PolicyAction.APPROVE, revision, principal=reviewer, at=now, requester=requester
     )
-    allowed = around.policy.decide(question).outcome is Outcome.ALLOWED
+    allowed = answer.outcome is Outcome.ALLOWED
     return reviewer if allowed and reviewer.person != requester.person else None
 
 

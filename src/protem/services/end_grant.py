@@ -13,10 +13,10 @@ from protem.domain.decisions import PolicyAction, refuse_if_denied
 from protem.domain.errors import ConflictError, NotFoundError
 from protem.domain.grants import EndCause, Grant, GrantState
 from protem.domain.identifiers import GrantId
-from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal
 from protem.ports.store import Transaction
 from protem.services.activate_grant import lease_work
+from protem.services.ask_policy import ask_policy
 from protem.services.surroundings import Surroundings
 
 _UNDER_WAY = (GrantState.ENDING, GrantState.STUCK, GrantState.ENDED)
@@ -64,15 +64,13 @@ def _refuse_unless_allowed(
     now: datetime,
 ) -> None:
     revision = transaction.requests.get(grant.id, grant.revision)
-    question = about_request(
-        PolicyAction.REVOKE,
-        revision,
-        principal=around.identity.lookup(transaction, principal.id),
-        target=around.catalogue.target(grant.target),
-        at=now,
-        requester=_requester(around, transaction, grant),
+    current = around.identity.lookup(transaction, principal.id)
+    requester = _requester(around, transaction, grant)
+    refuse_if_denied(
+        ask_policy(
+            around, PolicyAction.REVOKE, revision, principal=current, at=now, requester=requester
+        )
     )
-    refuse_if_denied(around.policy.decide(question))
 
 
 def _requester(around: Surroundings, transaction: Transaction, grant: Grant) -> Principal:

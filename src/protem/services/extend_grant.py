@@ -15,11 +15,11 @@ from protem.domain.durations import check_duration
 from protem.domain.errors import ConflictError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
-from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, own_grant, sign_order
+from protem.services.ask_policy import ask_policy
 from protem.services.surroundings import Surroundings
 
 
@@ -73,11 +73,9 @@ def _decide(
     now: datetime,
 ) -> ExtensionAsked:
     requester = around.identity.lookup(transaction, revision.principal)
-    target = around.catalogue.target(revision.target)
-    question = about_request(
-        PolicyAction.EXTEND, revision, principal=requester, target=target, at=now
+    decision = refuse_if_denied(
+        ask_policy(around, PolicyAction.EXTEND, revision, principal=requester, at=now)
     )
-    decision = refuse_if_denied(around.policy.decide(question))
     proposed = grants.propose_extension(grant, at=now, revision=revision.number)
     transaction.requests.add(revision)
     transaction.grants.save(proposed)

@@ -15,11 +15,11 @@ from protem.domain.errors import NotFoundError, UnplannableError
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
 from protem.domain.observations import Capabilities
 from protem.domain.plans import Finding, Plan, Trait
-from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.domain.scopes import Privilege
 from protem.domain.targets import Target
+from protem.services.ask_policy import ask_policy
 from protem.services.surroundings import Surroundings
 
 _MOST_NAMED = 10
@@ -59,14 +59,11 @@ async def plan_command(around: Surroundings, principal: Principal, ask: Ask) -> 
         NotFoundError: unknown target or profile.
         UnplannableError, InvalidError, RetryLaterError: as the planner says.
     """
-    target = around.catalogue.target(ask.target)
     revision = await draft_revision(around, principal, ask, grant_id=_NO_GRANT, number=1)
-    question = about_request(
-        PolicyAction.REQUEST, revision, principal=principal, target=target, at=around.clock.now()
-    )
+    now = around.clock.now()
     return PlannedRequest(
         revision=revision,
-        decision=around.policy.decide(question),
+        decision=ask_policy(around, PolicyAction.REQUEST, revision, principal=principal, at=now),
         capabilities=around.catalogue.connector(ask.target).capabilities,
     )
 

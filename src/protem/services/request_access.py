@@ -13,11 +13,11 @@ from protem.domain import audit_events, grants
 from protem.domain.decisions import Decision, Outcome, PolicyAction, refuse_if_denied
 from protem.domain.grants import Grant, GrantState
 from protem.domain.orders import PublicHalf
-from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, activate_in
+from protem.services.ask_policy import ask_policy
 from protem.services.plan_command import Ask, draft_revision
 from protem.services.surroundings import Surroundings
 
@@ -73,11 +73,7 @@ def _record(
 ) -> AccessRequested:
     """Decide with the requester of now, and write request, grant and entries together."""
     requester = around.identity.lookup(transaction, revision.principal)
-    target = around.catalogue.target(revision.target)
-    question = about_request(
-        PolicyAction.REQUEST, revision, principal=requester, target=target, at=now
-    )
-    decision = around.policy.decide(question)
+    decision = ask_policy(around, PolicyAction.REQUEST, revision, principal=requester, at=now)
     grant = _new_grant(around, revision, now)
     transaction.grants.add(grant)
     transaction.requests.add(revision)

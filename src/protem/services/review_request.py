@@ -15,11 +15,11 @@ from protem.domain.decisions import Outcome, PolicyAction, refuse_if_denied
 from protem.domain.errors import ConflictError, DeniedError, ExpiredError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
-from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal, PrincipalKind
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, standing_decision
+from protem.services.ask_policy import ask_policy
 from protem.services.extend_grant import extend_in
 from protem.services.surroundings import Surroundings
 
@@ -104,15 +104,11 @@ def _refuse_unless_eligible(
     current = around.identity.lookup(transaction, reviewer.id)
     if current.person == requester.person:
         raise DeniedError("nobody reviews their own request")
-    question = about_request(
-        PolicyAction.APPROVE,
-        revision,
-        principal=current,
-        target=around.catalogue.target(revision.target),
-        at=now,
-        requester=requester,
+    refuse_if_denied(
+        ask_policy(
+            around, PolicyAction.APPROVE, revision, principal=current, at=now, requester=requester
+        )
     )
-    refuse_if_denied(around.policy.decide(question))
 
 
 def _settle(

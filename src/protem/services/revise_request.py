@@ -10,10 +10,10 @@ from protem.domain import audit_events, grants
 from protem.domain.decisions import Outcome, PolicyAction, refuse_if_denied
 from protem.domain.errors import ConflictError
 from protem.domain.identifiers import GrantId
-from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal
 from protem.ports.store import Transaction
 from protem.services.activate_grant import own_grant
+from protem.services.ask_policy import ask_policy
 from protem.services.plan_command import Ask, draft_revision
 from protem.services.request_access import AccessRequested
 from protem.services.surroundings import Surroundings
@@ -37,11 +37,9 @@ async def revise_request(
     def work(transaction: Transaction) -> AccessRequested:
         grant = own_grant(transaction, principal, grant_id)
         requester = around.identity.lookup(transaction, principal.id)
-        target = around.catalogue.target(ask.target)
-        question = about_request(
-            PolicyAction.REQUEST, revision, principal=requester, target=target, at=now
+        decision = refuse_if_denied(
+            ask_policy(around, PolicyAction.REQUEST, revision, principal=requester, at=now)
         )
-        decision = refuse_if_denied(around.policy.decide(question))
         lapses_at = now + around.limits.request_lapses_after
         edited = grants.reopen(grant, revision=number, duration=ask.duration, lapses_at=lapses_at)
         transaction.requests.add(revision)

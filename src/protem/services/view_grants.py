@@ -20,10 +20,11 @@ from protem.domain.decisions import Outcome, PolicyAction
 from protem.domain.errors import NotFoundError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
-from protem.domain.policy_questions import about_request, about_role
+from protem.domain.policy_questions import about_role
 from protem.domain.principals import Principal, PrincipalKind
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
+from protem.services.ask_policy import ask_policy
 from protem.services.surroundings import Surroundings
 
 _PAGE = 100
@@ -220,11 +221,10 @@ class Looker:
         if requester is None:
             return None
         try:
-            target = self.around.catalogue.target(revision.target)
+            decision = ask_policy(self.around, action, revision, principal=requester, at=self.at)
         except NotFoundError:
             return None
-        question = about_request(action, revision, principal=requester, target=target, at=self.at)
-        return self.around.policy.decide(question).to_json()
+        return decision.to_json()
 
     def _requester(self, grant: Grant) -> Principal | None:
         try:
@@ -235,19 +235,14 @@ class Looker:
     def _may(
         self, action: PolicyAction, revision: RequestRevision, requester: Principal | None
     ) -> bool:
+        me, around = self.principal, self.around
         try:
-            target = self.around.catalogue.target(revision.target)
+            decision = ask_policy(
+                around, action, revision, principal=me, at=self.at, requester=requester
+            )
         except NotFoundError:
             return False
-        question = about_request(
-            action,
-            revision,
-            principal=self.principal,
-            target=target,
-            at=self.at,
-            requester=requester,
-        )
-        return self.around.policy.decide(question).outcome is Outcome.ALLOWED
+        return decision.outcome is Outcome.ALLOWED
 
 
 def _absent(grant_id: GrantId) -> NotFoundError:

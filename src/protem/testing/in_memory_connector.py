@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from protem.domain.errors import IndeterminateError, InvalidError, RefusedError, TargetError
@@ -165,11 +165,6 @@ class InMemoryConnector:
     def lose_account(self, grant_id: GrantId) -> None:
         """Remove the grant behind the connector's back, leaving its sessions as strays."""
         del self.target.grants[grant_id]
-
-    def move_deadline(self, grant_id: GrantId, expires_at: datetime) -> None:
-        """Change the deadline behind the connector's back."""
-        held = self.target.grants[grant_id]
-        self.target.grants[grant_id] = replace(held, expires_at=expires_at)
 
     def _privilege(self, grant_id: GrantId) -> str:
         return grant_id.name_at_target if grant_id in self.target.grants else ""

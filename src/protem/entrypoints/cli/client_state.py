@@ -99,11 +99,6 @@ def remembered_request(grant_id: str) -> dict[str, Any] | None:
     return _read(f"{_REQUESTS}/{GrantId(grant_id)}.json") or None
 
 
-def remembered_ids() -> list[str]:
-    """Return the ids of everything kept, oldest first; ids sort by time."""
-    return sorted(path.stem for path in (state_folder() / _REQUESTS).glob("*.json"))
-
-
 def forget_request(grant_id: str) -> None:
     """Drop what was kept for ``grant_id``; harmless when there is nothing, nor a folder.
 
