@@ -35,13 +35,15 @@ counter = iter(range(1, 10**9))
 
 
 def an_order():
-    expires = datetime.now(UTC) + timedelta(hours=1)
+    now = datetime.now(UTC)
     order = Order(
         grant_id=GrantId(f"01{next(counter):024d}"),
         target=TargetName("bench"),
         principal=PrincipalId(issuer="local", subject="bench"),
         scope=SCOPE,
-        expires_at=expires,
+        expires_at=now + timedelta(hours=1),
+        issued_at=now,
+        provision_by=now + timedelta(seconds=30),
         request_digest="sha256:0",
     )
     return SignedOrder(order=order, key_id="", signature=b"")

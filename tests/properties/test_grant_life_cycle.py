@@ -57,7 +57,11 @@ CHANGES = {
     "propose": lambda grant, at: grants.propose_extension(grant, at=at, revision=7),
     "refuse": lambda grant, _: grants.refuse_extension(grant),
     "begin_ending": lambda grant, at: grants.begin_ending(grant, at=at, cause=EndCause.REVOKED),
-    "retry": lambda grant, at: grants.retry(grant, due_at=at + MINUTE, error="refused"),
+    "retry": lambda grant, at: grants.retry(
+        grant, due_at=at + MINUTE, error="refused", unsettled_until=at
+    ),
+    "unsettle": lambda grant, at: grants.unsettle(grant, until=at + MINUTE),
+    "look_again": lambda grant, at: grants.look_again(grant, due_at=at + MINUTE),
     "ended": lambda grant, at: grants.ended(grant, at=at),
 }
 
@@ -178,16 +182,25 @@ class LifeCycle(RuleBasedStateMachine):
         """A lease is exclusive."""
         until = self.now + MINUTE
         taken = self.write(lambda tx: tx.work.take(which, now=self.now, until=until, owner=owner))
-        theirs = self.leased(which) and self.leases[which][0] != owner
-        assert taken is not theirs
+        assert taken is not self.leased(which)
         if taken:
+            self.leases[which] = (owner, until)
+
+    @rule(which=ids, owner=st.sampled_from("ab"))
+    def renew(self, which, owner):
+        """A lease is prolonged while it is its owner's."""
+        until = self.now + 3 * MINUTE
+        renewed = self.write(lambda tx: tx.work.renew(which, until=until, owner=owner))
+        assert renewed is (self.leases.get(which, ("", None))[0] == owner)
+        if renewed:
             self.leases[which] = (owner, until)
 
     @rule(which=ids, owner=st.sampled_from("ab"))
     def release(self, which, owner):
         """Only the owner's release counts."""
-        self.write(lambda tx: tx.work.release(which, owner=owner))
-        if self.leases.get(which, ("", None))[0] == owner:
+        released = self.write(lambda tx: tx.work.release(which, owner=owner))
+        assert released is (self.leases.get(which, ("", None))[0] == owner)
+        if released:
             del self.leases[which]
 
     def leased(self, which):

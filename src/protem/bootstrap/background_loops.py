@@ -19,6 +19,7 @@ import structlog
 from protem.domain.errors import ProtemError
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Transaction
+from protem.services.keep_time import keep_time
 from protem.services.observe_targets import TargetState, observe_target
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.surroundings import Surroundings
@@ -30,6 +31,7 @@ _GATHER_SECONDS = 0.3
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
 _WELL_AFTER_SECONDS = 5.0
+_KEEP_TIME_EVERY_SECONDS = 5.0
 _log = structlog.stdlib.get_logger("protem.loops")
 
 
@@ -57,6 +59,7 @@ class BackgroundLoops:
             group.create_task(self._keep("reconciler", self.reconciler.run))
             group.create_task(self._keep("audit", self._publish))
             group.create_task(self._keep("answers", self._forget_answers))
+            group.create_task(self._keep("store", self._keep_time))
             for target in self.around.catalogue.targets():
                 observe = _Observer(loops=self, name=target.name).run
                 group.create_task(self._keep(f"observe {target.name}", observe))
@@ -95,6 +98,13 @@ class BackgroundLoops:
                 self.works("audit")
                 await watch.changed(PUBLISH_EVERY)
                 await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _keep_time(self) -> None:
+        """Keep the clock's mark; that it can be kept shows that the store can be written."""
+        while True:
+            await keep_time(self.around.store, self.around.clock)
+            self.works("store")
+            await asyncio.sleep(_KEEP_TIME_EVERY_SECONDS)
 
     async def _forget_answers(self) -> None:
         def work(transaction: Transaction) -> int:

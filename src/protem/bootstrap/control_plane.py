@@ -25,6 +25,7 @@ from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
 from protem.identity.local import LocalIdentity
 from protem.policy.cedar_policy import CedarPolicy
+from protem.services.keep_time import recall_time
 from protem.services.manage_accounts import declare_accounts
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.surroundings import Limits, Surroundings
@@ -68,15 +69,16 @@ async def open_control_plane(
             store=store, signer=audit_key, folder=published, origin=settings.audit.origin
         )
         opened.push_async_callback(audit_log.close)
-        clock = SystemClock()
-        reconciler = ReconcileGrants(lambda: around, owner=f"{socket.gethostname()}:{os.getpid()}")
+        clock, randomness = SystemClock(), SystemRandomness()
+        await recall_time(store, clock)
+        reconciler = ReconcileGrants(lambda: around, owner=_name_of_this_run(clock, randomness))
         around = Surroundings(
             store=store,
             policy=policy,
             catalogue=catalogue,
             identity=LocalIdentity(store, clock),
             clock=clock,
-            randomness=SystemRandomness(),
+            randomness=randomness,
             audit_log=audit_log,
             order_signer=order_key,
             announcer=LocalAnnouncer(),
@@ -96,6 +98,11 @@ async def open_control_plane(
             proofs=PublishedLog(published, key_of(audit_key, settings.audit.origin)),
             private_files=(state.audit_key, state.order_key),
         )
+
+
+def _name_of_this_run(clock: SystemClock, randomness: SystemRandomness) -> str:
+    """Return a name that no other process ever had: process ids come again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{randomness.grant_id(clock.now())}"
 
 
 def _limits(declared: LimitSettings) -> Limits:

@@ -172,6 +172,18 @@ def attempt_failed(grant: Grant, at: datetime) -> AuditEvent:
     )
 
 
+def unsettled(grant: Grant, at: datetime) -> AuditEvent:
+    """Of an attempt that others overtook nothing is known: it may take effect until then."""
+    until = None if grant.unsettled_until is None else format_instant(grant.unsettled_until)
+    return _of_grant("grant.unsettled", grant, at, SYSTEM, until=until)
+
+
+def look_again(grant: Grant, at: datetime) -> AuditEvent:
+    """Nothing is at the target, but a late call may still arrive: it is read again when due."""
+    due = None if grant.due_at is None else format_instant(grant.due_at)
+    return _of_grant("grant.looked_at", grant, at, SYSTEM, again_at=due)
+
+
 def ended(grant: Grant, at: datetime) -> AuditEvent:
     """The target was read back and shows nothing of this grant (law 4)."""
     return _of_grant("grant.ended", grant, at, SYSTEM, cause=grant.end_cause)

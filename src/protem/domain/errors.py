@@ -74,6 +74,12 @@ class AuditUnavailableError(ProtemError):
     code = "audit_unavailable"
 
 
+class ClockSteppedBackError(ProtemError):
+    """The clock was set back, so nothing new may begin; what is granted ends in time."""
+
+    code = "clock_stepped_back"
+
+
 class TargetError(ProtemError):
     """A target did not do what it was asked; the leaves say what to do next."""
 

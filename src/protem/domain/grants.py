@@ -57,6 +57,8 @@ LIVE = frozenset({_S.PROVISIONING, _S.ACTIVE, _S.ENDING, _S.STUCK})
 """States in which something may exist at the target."""
 TERMINAL = frozenset(state for state, after in EDGES.items() if not after)
 MAX_ERROR = 500
+SETTLE_MARGIN = timedelta(seconds=5)
+"""By how much the target's clock may be behind ours before a late call could surprise us."""
 STUCK_AFTER_ATTEMPTS = 3
 """Failed tries to end before a grant is called stuck, which is loud; trying goes on for ever."""
 
@@ -82,6 +84,8 @@ class Grant:
         lapses_at: when a request or an unused approval is given up.
         order: what the connector will be told, signed when it was decided.
         applied_until: the expiry that the target has been told; None until provisioned.
+        unsettled_until: an attempt to provision whose outcome is unknown may take effect until
+            then; the target refuses it afterwards.
         attempts: failed tries of the work that is due now.
     """
 
@@ -105,6 +109,7 @@ class Grant:
     public_half: PublicHalf | None = None
     order: SignedOrder | None = None
     receipt: Receipt | None = None
+    unsettled_until: datetime | None = None
     attempts: int = 0
     last_error: str = ""
 
@@ -228,22 +233,48 @@ def begin_ending(grant: Grant, *, at: datetime, cause: EndCause) -> Grant:
     return _move(grant, GrantState.ENDING, due_at=at, end_cause=cause, proposed_revision=None)
 
 
-def retry(grant: Grant, *, due_at: datetime, error: str) -> Grant:
+def retry(
+    grant: Grant, *, due_at: datetime, error: str, unsettled_until: datetime | None = None
+) -> Grant:
     """Record a failed try; ending that fails too often becomes ``stuck``, and is tried for ever."""
     attempts = grant.attempts + 1
     changes: dict[str, Any] = {
         "due_at": due_at,
         "last_error": error[:MAX_ERROR],
         "attempts": attempts,
+        "unsettled_until": _later(grant.unsettled_until, unsettled_until),
     }
     if grant.state is GrantState.ENDING and attempts >= STUCK_AFTER_ATTEMPTS:
         return replace(_move(grant, GrantState.STUCK), **changes)
     return replace(grant, version=grant.version + 1, **changes)
 
 
+def unsettle(grant: Grant, *, until: datetime) -> Grant:
+    """Record that an attempt to provision, of which nothing is known, may take effect by then."""
+    return replace(
+        grant,
+        version=grant.version + 1,
+        unsettled_until=_later(grant.unsettled_until, until),
+    )
+
+
+def settles_at(grant: Grant) -> datetime | None:
+    """Return from when on nothing late can appear at the target, or None when nothing can."""
+    return None if grant.unsettled_until is None else grant.unsettled_until + SETTLE_MARGIN
+
+
+def look_again(grant: Grant, *, due_at: datetime) -> Grant:
+    """Nothing is there, but something may still appear: end once more at ``due_at``."""
+    return _same_state(grant, due_at=due_at)
+
+
 def ended(grant: Grant, *, at: datetime) -> Grant:
     """Close the grant: only after the target was read back and showed nothing (law 4)."""
     return _move(grant, GrantState.ENDED, due_at=None, ended_at=at)
+
+
+def _later(first: datetime | None, second: datetime | None) -> datetime | None:
+    return max((moment for moment in (first, second) if moment is not None), default=None)
 
 
 def _same_state(grant: Grant, **changes: Any) -> Grant:

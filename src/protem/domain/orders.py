@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from protem.domain import canonical_json
@@ -23,6 +23,9 @@ from protem.domain.principals import PrincipalId
 from protem.domain.scopes import Scope
 
 FORMAT = "protem.dev/order/v1"
+MOST_CLOCK_SKEW = timedelta(seconds=30)
+"""A target whose clock is further behind an order's than this refuses it: its deadlines would come
+late."""
 MAX_PUBLIC_HALF = 16_384
 
 
@@ -60,6 +63,9 @@ class Order:
     """One grant to be made true at one target until ``expires_at``.
 
     Attributes:
+        issued_at: when this order was signed; a target whose clock is far from it refuses.
+        provision_by: a target refuses the order from then on, by its own clock, so that a late or
+            doubled call makes nothing after others have gone on without it.
         request_digest: of the revision that was decided on and approved.
         approvals: canonical approvals with their signatures, so that a gate can check them itself.
         decision: the canonical decision.
@@ -70,6 +76,8 @@ class Order:
     principal: PrincipalId
     scope: Scope
     expires_at: datetime
+    issued_at: datetime
+    provision_by: datetime
     request_digest: str
     decision: Mapping[str, canonical_json.JsonValue] = field(default_factory=dict)
     approvals: tuple[Mapping[str, canonical_json.JsonValue], ...] = ()
@@ -83,6 +91,8 @@ class Order:
             "principal": str(self.principal),
             "scope": self.scope.to_json(),
             "expires_at": format_instant(self.expires_at),
+            "issued_at": format_instant(self.issued_at),
+            "provision_by": format_instant(self.provision_by),
             "request_digest": self.request_digest,
             "decision": self.decision,
             "approvals": list(self.approvals),
@@ -108,6 +118,8 @@ class Order:
                 principal=PrincipalId.parse(form["principal"]),
                 scope=Scope.from_json(form["scope"]),
                 expires_at=parse_instant(form["expires_at"]),
+                issued_at=parse_instant(form["issued_at"]),
+                provision_by=parse_instant(form["provision_by"]),
                 request_digest=form["request_digest"],
                 decision=form["decision"],
                 approvals=tuple(form["approvals"]),

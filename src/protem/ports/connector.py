@@ -32,8 +32,11 @@ class Connector(Protocol):
         Idempotent; a second order for the same grant with a later expiry moves the deadline.
 
         Raises:
-            RefusedError: also for an order past its expiry by the target's clock, or a public
-                half that does not fit.
+            RefusedError: also for an order past its expiry by the target's clock, one issued
+                further in that clock's future than ``MOST_CLOCK_SKEW``, or a public half that does
+                not fit.
+            RetryLaterError: also for an order past its ``provision_by`` by the target's clock;
+                another one, issued now, may be taken.
         """
         ...
 

@@ -18,6 +18,7 @@ from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
+from protem.domain.trusted_time import ClockReading
 
 T = TypeVar("T")
 
@@ -73,12 +74,24 @@ class WorkRecords(Protocol):
         """Lease up to ``limit`` grants that are due and that nobody leases; oldest first."""
         ...
 
-    def take(self, grant_id: GrantId, *, now: datetime, until: datetime, owner: str) -> bool:
-        """Lease one grant if nobody else does; say whether it is ours."""
+    def due(self, *, now: datetime, limit: int, skip: int = 0) -> Sequence[Grant]:
+        """Return grants that are due, leased or not, oldest first; changes nothing."""
         ...
 
-    def release(self, grant_id: GrantId, *, owner: str) -> None:
-        """Give a lease back; harmless when it is not ours any more."""
+    def take(self, grant_id: GrantId, *, now: datetime, until: datetime, owner: str) -> bool:
+        """Lease one grant that nobody leases, we neither; say whether it is ours now."""
+        ...
+
+    def renew(self, grant_id: GrantId, *, until: datetime, owner: str) -> bool:
+        """Prolong a lease that nobody took over, even if it ran out; say whether it is ours."""
+        ...
+
+    def release(self, grant_id: GrantId, *, owner: str) -> bool:
+        """Give a lease back; say whether it was still ours."""
+        ...
+
+    def release_all(self) -> None:
+        """Forget every lease: for when no process is left that could hold one."""
         ...
 
     def next_due(self) -> datetime | None:
@@ -243,6 +256,22 @@ class IdempotencyRecords(Protocol):
         ...
 
 
+class ClockRecords(Protocol):
+    """The mark that keeps trusted time from going back over restarts."""
+
+    def get(self) -> ClockReading | None:
+        """Return the mark, None before the first."""
+        ...
+
+    def put(self, mark: ClockReading) -> None:
+        """Keep ``mark`` unless a later one is kept already."""
+        ...
+
+    def reset(self, mark: ClockReading) -> None:
+        """Keep ``mark`` whatever was kept: a person vouches for it."""
+        ...
+
+
 class Transaction(Protocol):
     """One consistent view; inside ``Store.write`` it can also change it."""
 
@@ -260,13 +289,20 @@ class Transaction(Protocol):
     def accounts(self) -> AccountRecords: ...  # noqa: D102
     @property
     def idempotency(self) -> IdempotencyRecords: ...  # noqa: D102
+    @property
+    def clock(self) -> ClockRecords: ...  # noqa: D102
 
 
 class Store(Protocol):
     """Runs work in transactions."""
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work`` and commit durably; an exception from ``work`` rolls all of it back."""
+        """Run ``work`` and commit durably; an exception from ``work`` rolls all of it back.
+
+        Raises:
+            AuditUnavailableError: it could not be made durable, or not in time; in the second case
+                it may yet be.
+        """
         ...
 
     async def read(self, work: Callable[[Transaction], T]) -> T:

@@ -32,9 +32,9 @@ async def activate_grant(
         NotFoundError: when it is not the caller's.
         ConflictError: when it is not approved; ``ExpiredError`` when the approval lapsed.
         DeniedError: when policy or the approvals no longer allow it.
-        AuditUnavailableError: when it could not be recorded.
+        AuditUnavailableError, ClockSteppedBackError: nothing may begin now.
     """
-    around.audit_log.check_writable()
+    around.check_ready_to_grant()
     now = around.clock.now()
 
     def work(transaction: Transaction) -> Grant:
@@ -94,7 +94,10 @@ def activate_in(
 
 
 def lease_work(around: Surroundings, transaction: Transaction, grant: Grant, now: datetime) -> bool:
-    """Take the lease on ``grant`` for this process, so that it can be handed over at once."""
+    """Take the lease on ``grant`` for this process, so that it can be handed over at once.
+
+    Whoever holds it already, this process too, sees the change when it records what it did.
+    """
     return transaction.work.take(
         grant.id, now=now, until=now + around.limits.lease, owner=around.work_queue.owner
     )
@@ -163,10 +166,17 @@ def sign_order(around: Surroundings, grant: Grant, standing: Standing) -> Signed
         principal=grant.principal,
         scope=standing.revision.plan.scope,
         expires_at=grant.expires_at,
+        issued_at=standing.at,
+        provision_by=standing.at + around.limits.lease,
         request_digest=standing.revision.digest,
         decision=standing.decision.to_json(),
         approvals=tuple(approval.to_json() for approval in standing.approvals),
     )
+    return signed(around, order)
+
+
+def signed(around: Surroundings, order: Order) -> SignedOrder:
+    """Return ``order`` with the control plane's signature."""
     return SignedOrder(
         order=order,
         key_id=around.order_signer.key_id,

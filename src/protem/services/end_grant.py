@@ -1,7 +1,7 @@
 """End a grant before its time: given back by its owner, or revoked by someone who may.
 
-Here: the change of intent, never refused for want of audit files (law 10). Not here: the work at
-the target; the reconciler does it.
+Here: the change of intent, never refused for want of audit files (law 10); where not even that can
+be kept, the target is told at once. Not here: the work otherwise; the reconciler does it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from datetime import datetime
 
 from protem.domain import audit_events, grants
 from protem.domain.decisions import PolicyAction, refuse_if_denied
-from protem.domain.errors import ConflictError, NotFoundError
-from protem.domain.grants import EndCause, Grant, GrantState
+from protem.domain.errors import (
+    AuditUnavailableError,
+    ConflictError,
+    NotFoundError,
+    ProtemError,
+)
+from protem.domain.grants import LIVE, EndCause, Grant, GrantState
 from protem.domain.identifiers import GrantId
 from protem.domain.principals import Principal
 from protem.ports.store import Transaction
 from protem.services.activate_grant import lease_work
 from protem.services.ask_policy import ask_policy
+from protem.services.end_unrecorded import end_at_target
 from protem.services.surroundings import Surroundings
 
 _UNDER_WAY = (GrantState.ENDING, GrantState.STUCK, GrantState.ENDED)
@@ -29,6 +35,8 @@ async def end_grant(around: Surroundings, principal: Principal, grant_id: GrantI
         NotFoundError: there is no such grant.
         PolicyDeniedError: it is another's and policy does not let the caller revoke it.
         ConflictError: it was never activated (cancel or deny it instead).
+        AuditUnavailableError: it could not be put on record; the message says whether it is ended
+            at the target all the same.
     """
     now = around.clock.now()
 
@@ -49,11 +57,40 @@ async def end_grant(around: Surroundings, principal: Principal, grant_id: GrantI
         transaction.audit.append(audit_events.ending(ending, now, str(principal.id)))
         return ending, lease_work(around, transaction, ending, now)
 
-    grant, leased = await around.store.write(work)
+    try:
+        grant, leased = await around.store.write(work)
+    except AuditUnavailableError as error:
+        raise await _ended_off_the_record(around, principal, grant_id, error) from error
     around.announcer.announce(grant.id)
     if leased:
         around.work_queue.hand_over(grant)
     return grant
+
+
+async def _ended_off_the_record(
+    around: Surroundings, principal: Principal, grant_id: GrantId, error: AuditUnavailableError
+) -> AuditUnavailableError:
+    """End at the target what may be ended, though the intent cannot be kept; return what to say."""
+    now = around.clock.now()
+
+    def check(view: Transaction) -> Grant:
+        grant = view.grants.get(grant_id)
+        if grant.principal != principal.id:
+            _refuse_unless_allowed(around, view, principal, grant, now)
+        return grant
+
+    grant = await around.store.read(check)
+    if grant.state not in LIVE:
+        return error
+    try:
+        await end_at_target(around, grant)
+    except (ProtemError, TimeoutError):
+        said = f"{grant_id} is ended neither on record nor at {grant.target}"
+    else:
+        said = f"{grant_id} is ended at {grant.target}, but not on record"
+    return AuditUnavailableError(
+        f"{said}: {error.message}", next_step=f"protem end {grant_id}, again, when it works"
+    )
 
 
 def _refuse_unless_allowed(

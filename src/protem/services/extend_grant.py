@@ -42,9 +42,10 @@ async def extend_grant(
         ConflictError: when it is not active, or an extension is already proposed.
         ExpiredError: at or after its expiry.
         PolicyDeniedError: when policy does not allow the total length.
+        AuditUnavailableError, ClockSteppedBackError: nothing may begin now.
     """
     check_duration(by)
-    around.audit_log.check_writable()
+    around.check_ready_to_grant()
     now = around.clock.now()
 
     def work(transaction: Transaction) -> ExtensionAsked:

@@ -5,9 +5,12 @@ Here: the driver: claim what is due, do it, record it. Not here: what to do (the
 
 Invariants:
 - A target is touched for a grant only under that grant's lease, and after the intent committed.
-- A result is written over the version it was made for; if that changed meanwhile (a revocation
-  while provisioning), the result is dropped and the grant, read again, is worked on at once.
+- An outcome is written over the version it was made for, and only under the lease; if the grant
+  changed meanwhile (a revocation while provisioning), the outcome is dropped and the grant, read
+  again, is worked on at once.
+- This process works on one grant in one task at a time.
 - Ending is tried for ever; after a few failures it is called ``stuck``, which is loud.
+- When nothing can be recorded, what is over is ended all the same (end_unrecorded).
 - ``run`` survives any error of one grant; only cancellation stops it.
 """
 
@@ -15,20 +18,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from protem.domain import audit_events, grants
-from protem.domain.audit_events import AuditEvent
-from protem.domain.errors import (
-    ConflictError,
-    NotFoundError,
-    ProtemError,
-    RefusedError,
-    RetryLaterError,
-)
+from protem.domain.errors import AuditUnavailableError, ConflictError, ProtemError
 from protem.domain.grant_reconciliation import (
     BeginEnding,
     End,
@@ -38,8 +33,18 @@ from protem.domain.grant_reconciliation import (
     ReportStray,
     plan,
 )
-from protem.domain.grants import EndCause, Grant
+from protem.domain.grants import LIVE, Grant, GrantState
+from protem.domain.identifiers import GrantId
 from protem.ports.store import Transaction
+from protem.services.activate_grant import signed
+from protem.services.attempts import (
+    CALL_TIMEOUT,
+    Tried,
+    give_up,
+    try_to_end,
+    try_to_provision,
+)
+from protem.services.end_unrecorded import EndUnrecorded
 from protem.services.surroundings import Surroundings
 
 SAFETY_POLL = timedelta(seconds=1)
@@ -49,19 +54,30 @@ GATHER = timedelta(milliseconds=20)
 """One look serves all news of this long. What use cases start is handed over and waits for none."""
 AT_ONCE = 16
 """Grants worked on at the same time: enough to keep a target's connections busy."""
-CALL_TIMEOUT = timedelta(seconds=20)
-"""One call of a connector; shorter than a lease, so that a lease is never outlived."""
-
-_Result = tuple[Grant, AuditEvent]
 
 
 class ReconcileGrants:
     """Works off what is due; also the work queue that use cases hand leased grants to."""
 
-    def __init__(self, around: Callable[[], Surroundings], *, owner: str) -> None:
-        """Build it; ``around`` is asked at run time because it holds this queue itself."""
+    def __init__(
+        self,
+        around: Callable[[], Surroundings],
+        *,
+        owner: str,
+        on_ended: Callable[[Grant], None] = lambda _: None,
+    ) -> None:
+        """Build it.
+
+        Args:
+            around: asked at run time, because it holds this queue itself.
+            owner: names this run of this process, and no other ever.
+            on_ended: told of each grant whose end was recorded.
+        """
         self._around = around
         self._owner = owner
+        self._on_ended = on_ended
+        self._unrecorded = EndUnrecorded()
+        self._busy: dict[GrantId, asyncio.Event] = {}
         self._handed: asyncio.Queue[Grant] = asyncio.Queue()
         self._working: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -108,10 +124,13 @@ class ReconcileGrants:
         with around.announcer.watch() as watch:
             while True:
                 pause = SAFETY_POLL
-                with suppress(ProtemError):  # the store may be away; the poll tries again
+                try:
                     while (pause := await self._until_next()) <= timedelta(0):
                         for grant in await self._claim():
                             await self._start(grant)
+                except AuditUnavailableError:
+                    pause = SAFETY_POLL
+                    await self._unrecorded.run_once(around)
                 if await watch.changed(pause):
                     await asyncio.sleep(GATHER.total_seconds())
 
@@ -142,15 +161,32 @@ class ReconcileGrants:
     async def _finish(self, grant: Grant) -> None:
         """Do what is due for one leased grant until nothing is, then give the lease back."""
         around = self._around()
+        ahead = self._busy.get(grant.id)
+        done = self._busy[grant.id] = asyncio.Event()
         try:
-            current: Grant | None = grant
+            current: Grant | None = grant if ahead is None else await self._after(ahead, grant)
             while current is not None:
                 current = await self._step(current)
         except ProtemError:
             # The store is away: the lease runs out and the work is claimed again.
             return
         finally:
+            done.set()
+            if self._busy.get(grant.id) is done:
+                del self._busy[grant.id]
             around.announcer.announce(grant.id)
+
+    async def _after(self, ahead: asyncio.Event, grant: Grant) -> Grant | None:
+        """Wait for our own task on the same grant; go on with it as it is then, if still ours."""
+        await ahead.wait()
+        around = self._around()
+
+        def work(transaction: Transaction) -> Grant | None:
+            until = around.clock.now() + around.limits.lease
+            ours = transaction.work.renew(grant.id, until=until, owner=self._owner)
+            return transaction.grants.get(grant.id) if ours else None
+
+        return await around.store.write(work)
 
     async def _step(self, grant: Grant) -> Grant | None:
         """Do one action; return the grant if more is due at once, else None with the lease back."""
@@ -163,108 +199,80 @@ class ReconcileGrants:
         match actions[0]:
             case Lapse():
                 lapsed = grants.lapse(grant, at=now)
-                result = lapsed, audit_events.closed_unused(lapsed, now, audit_events.SYSTEM)
+                event = audit_events.closed_unused(lapsed, now, audit_events.SYSTEM)
+                tried = Tried(after=lapsed, event=event)
             case BeginEnding(cause=cause):
                 ending = grants.begin_ending(grant, at=now, cause=cause)
-                result = ending, audit_events.ending(ending, now, audit_events.SYSTEM)
+                event = audit_events.ending(ending, now, audit_events.SYSTEM)
+                tried = Tried(after=ending, event=event)
             case Provision():
-                result = await self._provision(grant)
+                provisioned = await self._provision(grant)
+                if provisioned is None:
+                    return None
+                tried = provisioned
             case End():
-                result = await self._end(grant)
+                tried = await try_to_end(around, grant)
             case EndOrphan() | ReportStray():
                 raise ConflictError("a plan without an observation names no orphan")
             case _ as never:
                 assert_never(never)
-        return await self._record(grant, result)
+        return await self._record(grant, tried)
 
-    async def _record(self, before: Grant, result: _Result) -> Grant | None:
-        """Write the result over the version it was made for, keeping the lease if more is due."""
+    async def _provision(self, grant: Grant) -> Tried | None:
+        """Try with an order that is good for one whole call; None when the lease is another's.
+
+        The order that was signed with the decision is, if nothing came in between; a later one is
+        the same but for the time in which the target takes it.
+        """
         around = self._around()
-        after, event = result
+        if grant.order is None:
+            return give_up(around, grant, "the grant holds no order; it was not activated here")
+        order, now = grant.order, around.clock.now()
+        if order.order.provision_by - now >= CALL_TIMEOUT:
+            return await try_to_provision(around, grant, order)
+        until = now + around.limits.lease
+        if not await around.store.write(
+            lambda tx: tx.work.renew(grant.id, until=until, owner=self._owner)
+        ):
+            return None
+        fresh = signed(around, replace(order.order, issued_at=now, provision_by=until))
+        return await try_to_provision(around, grant, fresh)
 
-        def work(transaction: Transaction) -> Grant | None:
+    async def _record(self, before: Grant, tried: Tried) -> Grant | None:
+        """Write the outcome over the version it was made for, keeping the lease if more is due.
+
+        Dropped when another took over the lease: what we did is theirs to find at the target.
+        """
+        around = self._around()
+
+        def work(transaction: Transaction) -> tuple[Grant | None, bool]:
             now = around.clock.now()
-            try:
-                transaction.grants.save(after)
-                transaction.audit.append(event)
-                current = after
-            except ConflictError:
-                current = transaction.grants.get(before.id)
-            if current.due_at is None or current.due_at > now:
-                transaction.work.release(current.id, owner=self._owner)
-                return None
-            ours = transaction.work.take(
-                current.id, now=now, until=now + around.limits.lease, owner=self._owner
+            if not transaction.work.release(before.id, owner=self._owner):
+                return None, False
+            current = _save(transaction, before, tried, now)
+            until = now + around.limits.lease
+            more = current.due_at is not None and current.due_at <= now
+            return current, more and transaction.work.take(
+                current.id, now=now, until=until, owner=self._owner
             )
-            return current if ours else None
 
-        return await around.store.write(work)
-
-    async def _provision(self, grant: Grant) -> _Result:
-        around = self._around()
-        if grant.order is None or grant.public_half is None or grant.expires_at is None:
-            return self._give_up(grant, "the grant holds no order; it was not activated here")
-        try:
-            connector = around.catalogue.connector(grant.target)
-            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-                receipt = await connector.provision(grant.order, grant.public_half)
-        except (RefusedError, NotFoundError) as error:
-            return self._give_up(grant, error.message)
-        except Exception as error:  # noqa: BLE001  # our own fault too is recorded and tried again
-            return self._try_again(grant, error)
-        now = around.clock.now()
-        made = grants.provisioned(
-            grant, at=now, receipt=receipt, applied_until=grant.order.order.expires_at
-        )
-        return made, audit_events.provisioned(made, now)
-
-    async def _end(self, grant: Grant) -> _Result:
-        around = self._around()
-        try:
-            connector = around.catalogue.connector(grant.target)
-            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-                await connector.end(grant.id)
-        except Exception as error:  # noqa: BLE001  # whatever it is, ending goes on
-            return self._try_again(grant, error)
-        now = around.clock.now()
-        over = grants.ended(grant, at=now)
-        return over, audit_events.ended(over, now)
-
-    def _give_up(self, grant: Grant, why: str) -> _Result:
-        """The target will never provision this: end whatever may be there."""
-        now = self._around().clock.now()
-        ending = replace(
-            grants.begin_ending(grant, at=now, cause=EndCause.PROVISION_FAILED),
-            last_error=why[: grants.MAX_ERROR],
-        )
-        return ending, audit_events.ending(ending, now, audit_events.SYSTEM)
-
-    def _try_again(self, grant: Grant, error: Exception) -> _Result:
-        around = self._around()
-        now = around.clock.now()
-        why = _explain(error)
-        asked = error.delay if isinstance(error, RetryLaterError) else None
-        delay = asked or self._backoff(grant.attempts)
-        later = grants.retry(grant, due_at=_no_later_than_expiry(grant, now + delay), error=why)
-        return later, audit_events.attempt_failed(later, now)
-
-    def _backoff(self, attempts: int) -> timedelta:
-        limits = self._around().limits
-        doubled: timedelta = limits.retry_first * (1 << min(attempts, 20))
-        return min(doubled, limits.retry_longest)
+        current, more = await around.store.write(work)
+        if current is not None and current.state is GrantState.ENDED:
+            self._on_ended(current)
+        return current if more else None
 
 
-def _explain(error: Exception) -> str:
-    if isinstance(error, ProtemError):
-        return error.message
-    if isinstance(error, TimeoutError):
-        return "the target did not answer in time"
-    # The text of a foreign exception may hold what must not be shown; its name is enough to look.
-    return f"unexpected {type(error).__name__} in the connector"
-
-
-def _no_later_than_expiry(grant: Grant, due_at: datetime) -> datetime:
-    """A retry of provisioning must not hide the expiry behind a long delay."""
-    if grant.state in (grants.GrantState.PROVISIONING, grants.GrantState.ACTIVE):
-        return min(due_at, grant.expires_at or due_at)
-    return due_at
+def _save(transaction: Transaction, before: Grant, tried: Tried, now: datetime) -> Grant:
+    """Save the outcome, or what is left of it when the grant changed meanwhile."""
+    try:
+        transaction.grants.save(tried.after)
+    except ConflictError:
+        current = transaction.grants.get(before.id)
+        if tried.unsettled_until is None or current.state not in LIVE:
+            return current
+        current = grants.unsettle(current, until=tried.unsettled_until)
+        transaction.grants.save(current)
+        transaction.audit.append(audit_events.unsettled(current, now))
+        return current
+    transaction.audit.append(tried.event)
+    return tried.after

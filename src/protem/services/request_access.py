@@ -46,9 +46,9 @@ async def request_access(
     Raises:
         PolicyDeniedError: when no approval could make it allowed; this too is on record.
         NotFoundError, UnplannableError, InvalidError, RetryLaterError: as planning says.
-        AuditUnavailableError: when it could not be recorded.
+        AuditUnavailableError, ClockSteppedBackError: nothing may begin now.
     """
-    around.audit_log.check_writable()
+    around.check_ready_to_grant()
     now = around.clock.now()
     grant_id = around.randomness.grant_id(now)
     revision = await draft_revision(around, principal, ask, grant_id=grant_id, number=1)

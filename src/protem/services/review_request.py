@@ -46,9 +46,12 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
         ConflictError: it is not under review, the digest is not that of the current revision, or
             this person has reviewed it already.
         DeniedError: the reviewer is the requester, no person, or not allowed by policy.
+        AuditUnavailableError, ClockSteppedBackError: for a yes, when nothing may begin now.
     """
     if reviewer.kind is not PrincipalKind.PERSON:
         raise DeniedError("only a person can review a request")
+    if review.verdict is Verdict.APPROVE:
+        around.check_ready_to_grant()  # a yes may extend a grant at once
     now = around.clock.now()
 
     def work(transaction: Transaction) -> Grant:

@@ -29,7 +29,7 @@ async def revise_request(
         ConflictError: when it is past editing, or another edit came first, or the target differs.
         PolicyDeniedError: when policy denies the new content; the old request stays as it was.
     """
-    around.audit_log.check_writable()
+    around.check_ready_to_grant()
     now = around.clock.now()
     number = await around.store.read(lambda view: _next_number(view, principal, grant_id, ask))
     revision = await draft_revision(around, principal, ask, grant_id=grant_id, number=number)

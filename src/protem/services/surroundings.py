@@ -53,3 +53,13 @@ class Surroundings:
     announcer: Announcer
     work_queue: WorkQueue
     limits: Limits = Limits()  # immutable
+
+    def check_ready_to_grant(self) -> None:
+        """Return if something new may begin now; ending never asks (laws 5 and 10).
+
+        Raises:
+            AuditUnavailableError: when it could not be put on record.
+            ClockSteppedBackError: when its end could not be told.
+        """
+        self.audit_log.check_writable()
+        self.clock.check_steady()

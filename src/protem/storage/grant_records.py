@@ -97,7 +97,7 @@ class WorkTable:
         return tuple(grant for _, _, grant in sorted(claimed, key=lambda found: found[:2]))
 
     def take(self, grant_id: GrantId, *, now: datetime, until: datetime, owner: str) -> bool:
-        """Lease one grant; renew the lease if it is ours already."""
+        """Lease one grant that nobody leases."""
         taken = self._session.change(
             statements.WORK_TAKE,
             {
@@ -109,9 +109,31 @@ class WorkTable:
         )
         return taken == 1
 
-    def release(self, grant_id: GrantId, *, owner: str) -> None:
+    def renew(self, grant_id: GrantId, *, until: datetime, owner: str) -> bool:
+        """Prolong a lease of ours."""
+        renewed = self._session.change(
+            statements.WORK_RENEW,
+            {"grant_id": grant_id, "until": from_moment(until), "owner": owner},
+        )
+        return renewed == 1
+
+    def release(self, grant_id: GrantId, *, owner: str) -> bool:
         """Give a lease back."""
-        self._session.change(statements.WORK_RELEASE, {"grant_id": grant_id, "owner": owner})
+        released = self._session.change(
+            statements.WORK_RELEASE, {"grant_id": grant_id, "owner": owner}
+        )
+        return released == 1
+
+    def release_all(self) -> None:
+        """Forget every lease."""
+        self._session.change(statements.WORK_RELEASE_ALL, {})
+
+    def due(self, *, now: datetime, limit: int, skip: int = 0) -> Sequence[Grant]:
+        """Return what is due, oldest first."""
+        rows = self._session.rows(
+            statements.WORK_DUE, {"now": from_moment(now), "limit": limit, "skip": skip}
+        )
+        return tuple(map(to_grant, rows))
 
     def next_due(self) -> datetime | None:
         """Return the earliest moment at which ``claim`` could find something.

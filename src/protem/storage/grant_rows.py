@@ -51,6 +51,7 @@ def to_row(grant: Grant) -> dict[str, Any]:
         "public_half": _from_public_half(grant.public_half),
         "signed_order": _from_order(grant.order),
         "receipt": _from_receipt(grant.receipt),
+        "unsettled_until": from_optional(grant.unsettled_until),
         "attempts": grant.attempts,
         "last_error": _storable(grant.last_error),
     }
@@ -79,6 +80,7 @@ def to_grant(row: Row) -> Grant:
         public_half,
         signed_order,
         receipt,
+        unsettled_until,
         attempts,
         last_error,
     ) = row
@@ -104,6 +106,7 @@ def to_grant(row: Row) -> Grant:
         public_half=_to_public_half(public_half),
         order=_to_order(signed_order),
         receipt=_to_receipt(receipt),
+        unsettled_until=to_optional(unsettled_until),
         attempts=attempts,
         last_error=last_error,
     )

@@ -82,6 +82,7 @@ grants = Table(
     Column("public_half", Text),
     Column("signed_order", Text),
     Column("receipt", Text),
+    Column("unsettled_until", BigInteger),
     Column("attempts", Integer, nullable=False),
     Column("last_error", Text, nullable=False),
     Column("lease_owner", Text),
@@ -150,6 +151,17 @@ audit_entries = Table(
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("position"),
     CheckConstraint("position >= 0", name="position"),
+)
+
+clock_marks = Table(
+    "clock_marks",
+    metadata,
+    Column("id", Integer, nullable=False),
+    Column("moment", BigInteger, nullable=False),
+    Column("since_boot", BigInteger, nullable=False),
+    Column("boot", Text, nullable=False),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="only"),
 )
 
 accounts = Table(

@@ -31,6 +31,7 @@ from protem.storage.schema import (
     accounts,
     approvals,
     audit_entries,
+    clock_marks,
     grants,
     remembered_answers,
     request_revisions,
@@ -85,17 +86,29 @@ WORK_CLAIM = _compiled(
     update(grants).where(grants.c.id.in_(_DUE)).values(_LEASE).returning(*_GRANT)
 )
 WORK_TAKE = _compiled(
-    update(grants)
-    .where(
-        grants.c.id == bindparam("grant_id"),
-        _IS_FREE | (grants.c.lease_owner == bindparam("owner")),
-    )
-    .values(_LEASE)
+    update(grants).where(grants.c.id == bindparam("grant_id"), _IS_FREE).values(_LEASE)
 )
 WORK_RELEASE = _compiled(
     update(grants)
     .where(grants.c.id == bindparam("grant_id"), grants.c.lease_owner == bindparam("owner"))
     .values(lease_owner=literal_column("NULL"), lease_until=literal_column("NULL"))
+)
+WORK_RENEW = _compiled(
+    update(grants)
+    .where(grants.c.id == bindparam("grant_id"), grants.c.lease_owner == bindparam("owner"))
+    .values(lease_until=bindparam("until"))
+)
+WORK_RELEASE_ALL = _compiled(
+    update(grants)
+    .where(grants.c.lease_until.is_not(None))
+    .values(lease_owner=literal_column("NULL"), lease_until=literal_column("NULL"))
+)
+WORK_DUE = _compiled(
+    select(*_GRANT)
+    .where(grants.c.due_at <= bindparam("now"))
+    .order_by(grants.c.due_at, grants.c.id)
+    .limit(bindparam("limit"))
+    .offset(bindparam("skip"))
 )
 WORK_NEXT_FREE = _compiled(
     select(grants.c.due_at)
@@ -148,6 +161,10 @@ ENTRIES = _compiled(
     .limit(bindparam("limit"))
     .offset(_START)
 )
+
+CLOCK_GET = _compiled(select(clock_marks.c.moment, clock_marks.c.since_boot, clock_marks.c.boot))
+CLOCK_FORGET = _compiled(delete(clock_marks))
+CLOCK_KEEP = _insert(clock_marks)
 
 ACCOUNT_GET = _compiled(_by("id", accounts))
 ACCOUNT_ADD = _insert(accounts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protem.storage.account_records import AccountTable, IdempotencyTable
+from protem.storage.clock_records import ClockTable
 from protem.storage.grant_records import GrantTable, WorkTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
 from protem.storage.session import Session
@@ -50,3 +51,8 @@ class SqlTransaction:
     def idempotency(self) -> IdempotencyTable:
         """Remembered answers."""
         return IdempotencyTable(self._session)
+
+    @property
+    def clock(self) -> ClockTable:
+        """The clock's mark."""
+        return ClockTable(self._session)

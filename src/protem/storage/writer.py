@@ -29,6 +29,7 @@ from protem.storage.transaction import SqlTransaction
 
 GROUP = 64
 """The most transactions that share a COMMIT; more would only make the first ones wait."""
+_CLOSES_WITHIN_SECONDS = 3.0
 CLOSED = "the store is closed"
 
 
@@ -65,13 +66,17 @@ class Writer:
         return job.future
 
     def close(self) -> None:
-        """Commit what is queued, then stop; harmless twice."""
+        """Commit what is queued, then stop; harmless twice.
+
+        A disk that hangs is left to the thread, which dies with the process.
+        """
         with self._gate:
             if not self._closing:
                 self._closing = True
                 self._queue.put(None)
-        self._thread.join()
-        self._connection.close()
+        self._thread.join(_CLOSES_WITHIN_SECONDS)
+        if not self._thread.is_alive():
+            self._connection.close()
 
     def _run(self) -> None:
         going = True

@@ -161,6 +161,39 @@ class ConnectorContract:
                 await case.connector.provision(late, case.public_half())
             assert await find(case.connector, late.order.grant_id) is None
 
+    async def test_a_late_order_makes_nothing(self, case: ConnectorCase) -> None:
+        """Past ``provision_by`` by the target's clock a call that was held up has no effect."""
+        for scope_was_used in (False, True):
+            late = await an_order(case, issued=-timedelta(seconds=31))
+            with pytest.raises(RetryLaterError):
+                await case.connector.provision(late, case.public_half())
+            assert await find(case.connector, late.order.grant_id) is None
+            if not scope_was_used:
+                fine = await an_order(case)
+                await case.connector.provision(fine, case.public_half())
+
+    async def test_a_late_order_extends_nothing(self, case: ConnectorCase) -> None:
+        """Past ``provision_by`` the deadline of a grant that exists stays where it is."""
+        order, half = await an_order(case), case.public_half()
+        await case.connector.provision(order, half)
+        longer = await an_order(
+            case,
+            lasting=2 * _HOUR,
+            grant_id=order.order.grant_id,
+            issued=-timedelta(seconds=31),
+        )
+        with pytest.raises(RetryLaterError):
+            await case.connector.provision(longer, half)
+        seen = await only(case.connector, order.order.grant_id)
+        assert seen.expires_at == order.order.expires_at
+
+    async def test_an_order_from_the_future_is_refused(self, case: ConnectorCase) -> None:
+        """A target whose clock is far behind would end the grant too late, so it makes none."""
+        early = await an_order(case, issued=timedelta(seconds=45))
+        with pytest.raises(RefusedError):
+            await case.connector.provision(early, case.public_half())
+        assert await find(case.connector, early.order.grant_id) is None
+
     async def test_an_order_for_another_target_is_refused(self, case: ConnectorCase) -> None:
         """An order is good for one target only."""
         order = await an_order(case, target=TargetName("somewhere-else"))
@@ -255,14 +288,18 @@ async def an_order(
     scope: Scope | None = None,
     grant_id: GrantId | None = None,
     target: TargetName | None = None,
+    issued: timedelta = timedelta(0),
 ) -> SignedOrder:
-    """Return an order for the case's target."""
+    """Return an order for the case's target; ``issued`` from now, good for half a minute."""
+    now = await case.now()
     order = Order(
         grant_id=grant_id or a_grant_id(),
         target=target or case.target,
         principal=PrincipalId(issuer="local", subject="ana"),
         scope=case.scope if scope is None else scope,
-        expires_at=await case.now() + lasting,
+        expires_at=now + lasting,
+        issued_at=now + issued,
+        provision_by=now + issued + timedelta(seconds=30),
         request_digest="sha256:" + "0" * 64,
     )
     return SignedOrder(order=order, key_id="test", signature=b"")

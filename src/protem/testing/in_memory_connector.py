@@ -12,10 +12,16 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
-from protem.domain.errors import IndeterminateError, InvalidError, RefusedError, TargetError
+from protem.domain.errors import (
+    IndeterminateError,
+    InvalidError,
+    RefusedError,
+    RetryLaterError,
+    TargetError,
+)
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.observations import Capabilities, LiveSession, MarkedPrivilege, Observation
-from protem.domain.orders import PublicHalf, Receipt, SignedOrder
+from protem.domain.orders import MOST_CLOCK_SKEW, PublicHalf, Receipt, SignedOrder
 from protem.domain.scopes import Scope
 from protem.domain.scram import FORM, check_scram_verifier
 from protem.ports.clock import Clock
@@ -94,8 +100,13 @@ class InMemoryConnector:
         """Keep the grant."""
         await self._enter("provision")
         wanted = order.order
-        if wanted.target != self.name or wanted.expires_at <= self.target.clock.now():
+        now = self.target.clock.now()
+        if wanted.target != self.name or wanted.expires_at <= now:
             raise RefusedError("the order is for another target, or past its expiry")
+        if wanted.issued_at - now > MOST_CLOCK_SKEW:
+            raise RefusedError("the target's clock is behind the order's")
+        if wanted.provision_by <= now:
+            raise RetryLaterError("the order came too late")
         if any(privilege.kind not in KINDS for privilege in wanted.scope):
             raise RefusedError("the scope holds a privilege that the target does not know")
         try:

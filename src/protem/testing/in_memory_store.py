@@ -10,7 +10,7 @@ Invariants: an exception from ``work`` leaves no trace; a read cannot write; the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -28,49 +28,12 @@ from protem.domain.grants import EDGES, TERMINAL, Grant, GrantState
 from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
+from protem.domain.trusted_time import ClockReading
 from protem.ports.store import Account, AuditEntry, RememberedAnswer, Transaction
 from protem.testing.grant_row_rules import check_row, check_unmoved
+from protem.testing.in_memory_tables import Lease, Tables, Token
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lease:
-    owner: str
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Token:
-    owner: PrincipalId
-    expires_at: datetime
-    single_use: bool
-
-
-@dataclass(slots=True)
-class _Tables:
-    grants: dict[GrantId, Grant] = field(default_factory=dict)
-    leases: dict[GrantId, _Lease] = field(default_factory=dict)
-    revisions: dict[tuple[GrantId, int], RequestRevision] = field(default_factory=dict)
-    approvals: list[Approval] = field(default_factory=list)
-    entries: list[bytes] = field(default_factory=list)
-    accounts: dict[PrincipalId, Account] = field(default_factory=dict)
-    tokens: dict[bytes, _Token] = field(default_factory=dict)
-    answers: dict[tuple[PrincipalId, str], tuple[RememberedAnswer, datetime]] = field(
-        default_factory=dict
-    )
-
-    def copy(self) -> _Tables:
-        return _Tables(
-            grants=dict(self.grants),
-            leases=dict(self.leases),
-            revisions=dict(self.revisions),
-            approvals=list(self.approvals),
-            entries=list(self.entries),
-            accounts=dict(self.accounts),
-            tokens=dict(self.tokens),
-            answers=dict(self.answers),
-        )
 
 
 class InMemoryStore:
@@ -82,7 +45,7 @@ class InMemoryStore:
 
     def __init__(self) -> None:
         self.failure: ProtemError | None = None
-        self._tables = _Tables()
+        self._tables = Tables()
         self._closed = False
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
@@ -118,7 +81,7 @@ class InMemoryStore:
 
 
 class _Transaction:
-    def __init__(self, tables: _Tables, *, writable: bool) -> None:
+    def __init__(self, tables: Tables, *, writable: bool) -> None:
         self._tables = tables
         self._writable = writable
         self.grants = _Grants(self)
@@ -128,17 +91,18 @@ class _Transaction:
         self.audit = _Audit(self)
         self.accounts = _Accounts(self)
         self.idempotency = _Idempotency(self)
+        self.clock = _Clock(self)
 
     def close(self) -> None:
-        self._tables = _Tables()
+        self._tables = Tables()
         self._writable = False
 
     @property
-    def readable(self) -> _Tables:
+    def readable(self) -> Tables:
         return self._tables
 
     @property
-    def changeable(self) -> _Tables:
+    def changeable(self) -> Tables:
         if not self._writable:
             raise InvalidError("this transaction only reads; change things in Store.write")
         return self._tables
@@ -210,23 +174,45 @@ class _Work(_Records):
         ]
         claimed = tuple(grant for _, _, grant in sorted(due, key=lambda row: row[:2])[:limit])
         for grant in claimed:
-            tables.leases[grant.id] = _Lease(owner=owner, until=until)
+            tables.leases[grant.id] = Lease(owner=owner, until=until)
         return claimed
+
+    def due(self, *, now: datetime, limit: int, skip: int = 0) -> Sequence[Grant]:
+        due = [
+            (grant.due_at, grant.id, grant)
+            for grant in self._transaction.readable.grants.values()
+            if grant.due_at is not None and grant.due_at <= now
+        ]
+        ordered = sorted(due, key=lambda row: row[:2])
+        return tuple(grant for _, _, grant in ordered[skip : skip + limit])
 
     def take(self, grant_id: GrantId, *, now: datetime, until: datetime, owner: str) -> bool:
         tables = self._transaction.changeable
-        lease = tables.leases.get(grant_id)
-        theirs = _is_leased(lease, now) and lease is not None and lease.owner != owner
-        if theirs or grant_id not in tables.grants:
+        if _is_leased(tables.leases.get(grant_id), now) or grant_id not in tables.grants:
             return False
-        tables.leases[grant_id] = _Lease(owner=owner, until=until)
+        tables.leases[grant_id] = Lease(owner=owner, until=until)
         return True
 
-    def release(self, grant_id: GrantId, *, owner: str) -> None:
+    def renew(self, grant_id: GrantId, *, until: datetime, owner: str) -> bool:
         leases = self._transaction.changeable.leases
-        lease = leases.get(grant_id)
-        if lease is not None and lease.owner == owner:
-            del leases[grant_id]
+        if not self._is_ours(grant_id, owner):
+            return False
+        leases[grant_id] = Lease(owner=owner, until=until)
+        return True
+
+    def release(self, grant_id: GrantId, *, owner: str) -> bool:
+        leases = self._transaction.changeable.leases
+        if not self._is_ours(grant_id, owner):
+            return False
+        del leases[grant_id]
+        return True
+
+    def release_all(self) -> None:
+        self._transaction.changeable.leases.clear()
+
+    def _is_ours(self, grant_id: GrantId, owner: str) -> bool:
+        lease = self._transaction.readable.leases.get(grant_id)
+        return lease is not None and lease.owner == owner
 
     def next_due(self) -> datetime | None:
         tables = self._transaction.readable
@@ -238,7 +224,7 @@ class _Work(_Records):
         return min(workable, default=None)
 
 
-def _is_leased(lease: _Lease | None, now: datetime) -> bool:
+def _is_leased(lease: Lease | None, now: datetime) -> bool:
     return lease is not None and lease.until > now
 
 
@@ -324,9 +310,7 @@ class _Accounts(_Records):
         tables = self._transaction.changeable
         if owner not in tables.accounts or token_hash in tables.tokens:
             raise ConflictError("the token is stored already, or its account is not")
-        tables.tokens[token_hash] = _Token(
-            owner=owner, expires_at=expires_at, single_use=single_use
-        )
+        tables.tokens[token_hash] = Token(owner=owner, expires_at=expires_at, single_use=single_use)
 
     def owner_of(self, token_hash: bytes, *, now: datetime, single_use: bool) -> PrincipalId:
         tables = self._transaction.changeable if single_use else self._transaction.readable
@@ -353,6 +337,19 @@ class _Accounts(_Records):
             for account in self.list()
             if group in account.principal.groups and not account.disabled
         )
+
+
+class _Clock(_Records):
+    def get(self) -> ClockReading | None:
+        return self._transaction.readable.clock
+
+    def put(self, mark: ClockReading) -> None:
+        kept = self.get()
+        if kept is None or kept.moment <= mark.moment:
+            self.reset(mark)
+
+    def reset(self, mark: ClockReading) -> None:
+        self._transaction.changeable.clock = mark
 
 
 class _Idempotency(_Records):

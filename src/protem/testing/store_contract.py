@@ -24,7 +24,11 @@ from protem.domain.errors import (
 from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
-from protem.testing.store_records_contract import StoreAccountContract, StoreRequestContract
+from protem.testing.store_records_contract import (
+    StoreAccountContract,
+    StoreClockContract,
+    StoreRequestContract,
+)
 from protem.testing.store_samples import (
     ANNA,
     BEN,
@@ -281,21 +285,62 @@ class StoreGrantContract:
         assert claimed == ()
 
     async def test_take_and_release(self, store: Store) -> None:
-        """A lease can be taken, renewed and released by its owner only."""
+        """A lease is taken once, even by its owner, and released by its owner only."""
         await keep(store, [pending()])
         until = START + MINUTE
 
         def take(owner: str, number: int = 1) -> Callable[[Transaction], bool]:
             return lambda tx: tx.work.take(grant_id(number), now=START, until=until, owner=owner)
 
+        def release(owner: str) -> Callable[[Transaction], bool]:
+            return lambda tx: tx.work.release(grant_id(1), owner=owner)
+
         assert await store.write(take("a"))
-        assert await store.write(take("a"))
+        assert not await store.write(take("a"))
         assert not await store.write(take("b"))
         assert not await store.write(take("b", 99))
-        await store.write(lambda tx: tx.work.release(grant_id(1), owner="b"))
+        assert not await store.write(release("b"))
         assert not await store.write(take("b"))
-        await store.write(lambda tx: tx.work.release(grant_id(1), owner="a"))
+        assert await store.write(release("a"))
+        assert not await store.write(release("a"))
         assert await store.write(take("b"))
+        await store.write(lambda tx: tx.work.release_all())
+        assert await store.write(take("a"))
+
+    async def test_a_lease_is_renewed_until_another_has_it(self, store: Store) -> None:
+        """Its owner prolongs a lease, even one that ran out, but not once it is another's."""
+        await keep(store, [pending()])
+
+        def take(owner: str, at: int) -> Callable[[Transaction], bool]:
+            now, until = START + at * MINUTE, START + (at + 1) * MINUTE
+            return lambda tx: tx.work.take(grant_id(1), now=now, until=until, owner=owner)
+
+        def renew(owner: str, until: int) -> Callable[[Transaction], bool]:
+            return lambda tx: tx.work.renew(grant_id(1), until=START + until * MINUTE, owner=owner)
+
+        assert not await store.write(renew("a", 3))
+        assert await store.write(take("a", 0))
+        assert not await store.write(renew("b", 3))
+        assert await store.write(renew("a", 3))
+        assert not await store.write(take("b", 2))
+        assert await store.write(take("b", 3))
+        assert not await store.write(renew("a", 9))
+
+    async def test_what_is_due_can_be_read_leased_or_not(self, store: Store) -> None:
+        """Oldest first, page by page, and nothing changes by it."""
+        for number in (1, 2, 3):
+            await keep(store, [pending(number, due=START + number * MINUTE)])
+        until = START + 9 * MINUTE
+        await store.write(lambda tx: tx.work.take(grant_id(1), now=START, until=until, owner="a"))
+
+        def due(minutes: int, skip: int = 0) -> Callable[[Transaction], list[GrantId]]:
+            now = START + minutes * MINUTE
+            return lambda tx: [g.id for g in tx.work.due(now=now, limit=2, skip=skip)]
+
+        assert await store.read(due(0)) == []
+        assert await store.read(due(2)) == [grant_id(1), grant_id(2)]
+        assert await store.read(due(3)) == [grant_id(1), grant_id(2)]
+        assert await store.read(due(3, skip=2)) == [grant_id(3)]
 
     async def test_an_ended_grant_can_be_released(self, store: Store) -> None:
         """The lease of a grant that just ended is given back like any other."""
@@ -317,6 +362,7 @@ class StoreGrantContract:
         assert await store.read(lambda tx: tx.work.next_due()) == START + MINUTE
         for until, expected in ((5, 5), (20, 9), (0, 1)):
             moment = START + until * MINUTE
+            await store.write(lambda tx: tx.work.release_all())
             await store.write(
                 lambda tx, moment=moment: tx.work.take(  # type: ignore[misc]  # mypy cannot infer a lambda with a default
                     grant_id(2), now=START, until=moment, owner="a"
@@ -327,6 +373,10 @@ class StoreGrantContract:
 
 
 class StoreContract(
-    StoreTransactionContract, StoreGrantContract, StoreRequestContract, StoreAccountContract
+    StoreTransactionContract,
+    StoreGrantContract,
+    StoreRequestContract,
+    StoreAccountContract,
+    StoreClockContract,
 ):
     """All promises of a store."""

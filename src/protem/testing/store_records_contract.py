@@ -21,6 +21,7 @@ from protem.domain.errors import (
 )
 from protem.domain.identifiers import GroupName
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
+from protem.domain.trusted_time import ClockReading
 from protem.ports.store import Account, RememberedAnswer, Store, Transaction
 from protem.testing.store_samples import (
     ANNA,
@@ -37,6 +38,24 @@ from protem.testing.store_samples import (
     pending,
     revision,
 )
+
+
+class StoreClockContract:
+    """The clock's mark."""
+
+    async def test_the_later_mark_is_kept(self, store: Store) -> None:
+        """A mark comes back equal, and an earlier one does not replace it unless vouched for."""
+
+        def a_mark(minutes: int) -> ClockReading:
+            moment = START + minutes * MINUTE
+            return ClockReading(moment=moment, since_boot=MINUTE, boot=f"boot-{minutes}")
+
+        assert await store.read(lambda tx: tx.clock.get()) is None
+        for minutes, kept in ((5, 5), (4, 5), (6, 6)):
+            await store.write(lambda tx, mark=a_mark(minutes): tx.clock.put(mark))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            assert await store.read(lambda tx: tx.clock.get()) == a_mark(kept)
+        await store.write(lambda tx: tx.clock.reset(a_mark(1)))
+        assert await store.read(lambda tx: tx.clock.get()) == a_mark(1)
 
 
 class StoreRequestContract:

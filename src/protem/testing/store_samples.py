@@ -110,6 +110,8 @@ def order_for(grant: Grant) -> SignedOrder:
         principal=grant.principal,
         scope=SCOPE,
         expires_at=grant.expires_at,
+        issued_at=grant.requested_at,
+        provision_by=grant.expires_at,
         request_digest="sha256:" + "0" * 64,
         decision={"outcome": "allowed", "findings": []},
         approvals=({"reviewer": str(BEN), "verdict": "approve"},),

@@ -118,13 +118,18 @@ class PostgresqlConnector:
                 expires_at=checked.expires_at,
             )
             wanted = WantedGrant(
+                issued_at=checked.issued_at,
+                provision_by=checked.provision_by,
                 mark=mark,
                 scope=scope,
                 scope_role=role,
                 verifier=verifier,
                 limits=self._limits,
             )
-            await self._provision(connection, wanted)
+            try:
+                await self._provision(connection, wanted)
+            except errors.DivisionByZero:
+                raise await provisioning.untimely(connection, wanted) from None
 
         await self._run(work, changes=True)
         name = checked.grant_id.name_at_target

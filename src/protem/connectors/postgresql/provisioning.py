@@ -16,15 +16,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from psycopg import errors, sql
+from psycopg import sql
 
 from protem.connectors.postgresql import read_back
 from protem.connectors.postgresql.connections import Connection
 from protem.connectors.postgresql.marks import GRANT_LOCK, GrantMark, ScopeMark, lock_key
 from protem.connectors.postgresql.read_back import RoleRow
 from protem.connectors.postgresql.scope_grants import describe, function_paths, grant_statements
-from protem.domain.errors import RefusedError
+from protem.domain.durations import format_duration
+from protem.domain.errors import RefusedError, RetryLaterError, TargetError
 from protem.domain.instants import format_instant
+from protem.domain.orders import MOST_CLOCK_SKEW
 
 SET_OPTION_SINCE = 160_000
 """From this version membership can be given without the right to SET ROLE."""
@@ -45,8 +47,10 @@ class SessionLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedGrant:
-    """One grant's role as it shall be."""
+    """One grant's role as it shall be, and when the order for it is good."""
 
+    issued_at: datetime
+    provision_by: datetime
     mark: GrantMark
     scope: ScopeMark
     scope_role: str
@@ -65,31 +69,26 @@ async def provision_shortly(connection: Connection, wanted: WantedGrant) -> None
     Raises:
         psycopg.errors.UndefinedObject: the scope role is gone.
         psycopg.errors.DuplicateObject: the grant's role exists.
-        RefusedError: the order is past its expiry by the target's clock.
+        psycopg.errors.DivisionByZero: the order is not good by the target's clock.
     """
     message = sql.SQL("{}; {}; {}").format(
         _lock(wanted.scope_role, shared=True),
-        _refuse_if_past(wanted.mark.expires_at),
+        _fail_unless_good_now(wanted),
         _create_role(wanted, connection.info.server_version),
     )
-    try:
-        await connection.execute(message)
-    except errors.DivisionByZero:
-        raise _expired(wanted) from None
+    await connection.execute(message)
 
 
 async def provision_carefully(connection: Connection, wanted: WantedGrant) -> None:
     """Ensure scope role and grant role, whatever is there of them; one transaction.
 
     Raises:
-        RefusedError: past expiry, rights that cannot be given, or a role that is being ended.
+        RefusedError: rights that cannot be given, or a role that is being ended.
+        psycopg.errors.DivisionByZero: the order is not good by the target's clock.
     """
     async with connection.transaction():
         await connection.execute(_lock(wanted.scope_role, shared=False))
-        try:
-            await connection.execute(_refuse_if_past(wanted.mark.expires_at))
-        except errors.DivisionByZero:
-            raise _expired(wanted) from None
+        await connection.execute(_fail_unless_good_now(wanted))
         await _ensure_scope_role(connection, wanted.scope, wanted.scope_role)
         existing = await read_back.read_roles(connection, wanted.role)
         if existing:
@@ -214,14 +213,32 @@ def _lock(role: str, *, shared: bool) -> sql.Composed:
     return sql.SQL("SELECT {}({})").format(sql.Identifier(kind), lock_key(role))
 
 
-def _refuse_if_past(moment: datetime) -> sql.Composed:
-    """A statement that fails, and its transaction with it, when the target's clock is past it."""
-    return sql.SQL("SELECT 1 / (clock_timestamp() < {}::timestamptz)::int").format(
-        sql.Literal(format_instant(moment))
+def _fail_unless_good_now(wanted: WantedGrant) -> sql.Composed:
+    """A statement that divides by zero, and so undoes its transaction, at the wrong time.
+
+    It comes after the lock, which may have been waited for.
+    """
+    return sql.SQL(
+        "SELECT 1 / (clock_timestamp() >= {}::timestamptz"
+        " AND clock_timestamp() < {}::timestamptz)::int"
+    ).format(
+        sql.Literal(format_instant(wanted.issued_at - MOST_CLOCK_SKEW)),
+        sql.Literal(format_instant(min(wanted.provision_by, wanted.mark.expires_at))),
     )
 
 
-def _expired(wanted: WantedGrant) -> RefusedError:
-    return RefusedError(
-        f"the order expired at {format_instant(wanted.mark.expires_at)} by the database's clock"
+async def untimely(connection: Connection, wanted: WantedGrant) -> TargetError:
+    """Return what is wrong with an order that was not good by the database's clock."""
+    now = await read_back.read_clock(connection)
+    if now >= wanted.mark.expires_at:
+        expired = format_instant(wanted.mark.expires_at)
+        return RefusedError(f"the order expired at {expired} by the database's clock")
+    if now < wanted.issued_at - MOST_CLOCK_SKEW:
+        behind = format_duration(wanted.issued_at - now)
+        return RefusedError(
+            f"the database's clock is {behind} behind the server's: it would end grants too late",
+            next_step="synchronise both clocks (NTP)",
+        )
+    return RetryLaterError(
+        "the order came too late by the database's clock; is that ahead of the server's?"
     )

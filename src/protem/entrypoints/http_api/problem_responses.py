@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from protem.domain.decisions import PolicyDeniedError
 from protem.domain.errors import (
     AuditUnavailableError,
+    ClockSteppedBackError,
     ConflictError,
     DeniedError,
     ExpiredError,
@@ -60,6 +61,7 @@ STATUSES: tuple[tuple[type[ProtemError], int, str], ...] = (
     (ExpiredError, 410, "Too late"),
     (ConflictError, 409, "In conflict with the present state"),
     (AuditUnavailableError, 503, "The audit log cannot be written"),
+    (ClockSteppedBackError, 503, "The clock was set back"),
     (RefusedError, 502, "The target refuses"),
     (TargetError, 503, "The target cannot do it now"),
     (TooManyError, 429, "Too many at once"),

@@ -19,17 +19,23 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """Store, audit log and reconciler work; else 503 and which does not."""
+    """Store, audit log, clock and reconciler work; else 503 and which does not."""
     plane = serving(request).plane
-    checks = {"store": "ok", "audit": "ok", "reconciler": "ok"}
+    checks = {"store": "ok", "audit": "ok", "clock": "ok", "reconciler": "ok"}
     try:
         await plane.around.store.read(lambda view: view.audit.size())
     except ProtemError as error:
         checks["store"] = error.code
-    try:
-        plane.around.audit_log.check_writable()
-    except ProtemError as error:
-        checks["audit"] = error.code
+    if "store" in plane.loops.troubles:
+        checks["store"] = "failing"
+    for name, check in (
+        ("audit", plane.around.audit_log.check_writable),
+        ("clock", plane.around.clock.check_steady),
+    ):
+        try:
+            check()
+        except ProtemError as error:
+            checks[name] = error.code
     if not plane.is_working or "reconciler" in plane.loops.troubles:
         checks["reconciler"] = "failing"
     ready = set(checks.values()) == {"ok"}

@@ -1,0 +1,99 @@
+"""End at the targets while nothing can be put on record: the store is full, read-only or hangs.
+
+Here: what the reconciler does in place of claiming work then, from what can still be read; where
+nothing can be read either, what each target itself says is over. Not here: recording it; once the
+store works again the same grants are due, are ended once more, which finds nothing, and recorded.
+
+Invariants (law 10): ending needs no working store; nothing is ever provisioned from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from protem.domain.errors import ProtemError
+from protem.domain.grant_reconciliation import BeginEnding, End, plan
+from protem.domain.grants import Grant
+from protem.domain.identifiers import GrantId
+from protem.ports.store import Transaction
+from protem.services.attempts import CALL_TIMEOUT
+from protem.services.surroundings import Surroundings
+from protem.services.sweep_target import sweep_target
+
+AGAIN_AFTER = timedelta(seconds=30)
+"""What was seen gone is looked at again after this, for as long as it cannot be recorded."""
+_PAGE = 500
+_AT_ONCE = 16
+
+
+class EndUnrecorded:
+    """Remembers what it ended, so that each pass does only what is new or failed."""
+
+    def __init__(self) -> None:
+        self._gone: dict[GrantId, datetime] = {}
+
+    async def run_once(self, around: Surroundings) -> int:
+        """Make one pass; return how many grants, or privileges of none, were ended."""
+        now = around.clock.now()
+        try:
+            over = await self._over(around, now)
+        except ProtemError:
+            return await _sweep_all(around)
+        at_once = asyncio.Semaphore(_AT_ONCE)
+        done = await asyncio.gather(*(self._end(around, grant, at_once, now) for grant in over))
+        return sum(done)
+
+    async def _over(self, around: Surroundings, now: datetime) -> Sequence[Grant]:
+        """Return what must end and was not seen gone lately."""
+        found: list[Grant] = []
+        read = 0
+
+        def next_page(view: Transaction) -> Sequence[Grant]:
+            return view.work.due(now=now, limit=_PAGE, skip=read)
+
+        while page := await around.store.read(next_page):
+            read += len(page)
+            found += [grant for grant in page if self._is_over(grant, now)]
+        return found
+
+    def _is_over(self, grant: Grant, now: datetime) -> bool:
+        if now - self._gone.get(grant.id, now - AGAIN_AFTER) < AGAIN_AFTER:
+            return False
+        return any(isinstance(action, End | BeginEnding) for action in plan([grant], None, now))
+
+    async def _end(
+        self, around: Surroundings, grant: Grant, at_once: asyncio.Semaphore, now: datetime
+    ) -> bool:
+        async with at_once:
+            try:
+                await end_at_target(around, grant)
+            except (ProtemError, TimeoutError):
+                return False  # the next pass tries again
+            self._gone[grant.id] = now
+            return True
+
+
+async def end_at_target(around: Surroundings, grant: Grant) -> None:
+    """Cut, remove and read back, and record nothing.
+
+    Raises:
+        TargetError, NotFoundError, TimeoutError: when the target did not do it.
+    """
+    connector = around.catalogue.connector(grant.target)
+    async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+        await connector.end(grant.id)
+
+
+async def _sweep_all(around: Surroundings) -> int:
+    """Nothing can be read: the targets' own deadlines are what is left."""
+    ended = 0
+    for target in around.catalogue.targets():
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+                report = await sweep_target(around.catalogue.connector(target.name))
+            ended += len(report.ended)
+        except (ProtemError, TimeoutError):
+            continue
+    return ended

@@ -1,0 +1,65 @@
+"""What the store in memory keeps: one dictionary per kind of record.
+
+Here: the tables and a copy of them, which is what makes a transaction. Not here: rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from protem.domain.approvals import Approval
+from protem.domain.grants import Grant
+from protem.domain.identifiers import GrantId
+from protem.domain.principals import PrincipalId
+from protem.domain.requests import RequestRevision
+from protem.domain.trusted_time import ClockReading
+from protem.ports.store import Account, RememberedAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Whose work a grant is, and until when."""
+
+    owner: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token by its hash."""
+
+    owner: PrincipalId
+    expires_at: datetime
+    single_use: bool
+
+
+@dataclass(slots=True)
+class Tables:
+    """Everything there is."""
+
+    grants: dict[GrantId, Grant] = field(default_factory=dict)
+    leases: dict[GrantId, Lease] = field(default_factory=dict)
+    revisions: dict[tuple[GrantId, int], RequestRevision] = field(default_factory=dict)
+    approvals: list[Approval] = field(default_factory=list)
+    entries: list[bytes] = field(default_factory=list)
+    accounts: dict[PrincipalId, Account] = field(default_factory=dict)
+    tokens: dict[bytes, Token] = field(default_factory=dict)
+    answers: dict[tuple[PrincipalId, str], tuple[RememberedAnswer, datetime]] = field(
+        default_factory=dict
+    )
+    clock: ClockReading | None = None
+
+    def copy(self) -> Tables:
+        """Return tables whose changes leave these alone."""
+        return Tables(
+            grants=dict(self.grants),
+            leases=dict(self.leases),
+            revisions=dict(self.revisions),
+            approvals=list(self.approvals),
+            entries=list(self.entries),
+            accounts=dict(self.accounts),
+            tokens=dict(self.tokens),
+            answers=dict(self.answers),
+            clock=self.clock,
+        )
