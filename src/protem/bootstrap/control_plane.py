@@ -69,8 +69,7 @@ async def open_control_plane(
             store=store, signer=audit_key, folder=published, origin=settings.audit.origin
         )
         opened.push_async_callback(audit_log.close)
-        clock, randomness = SystemClock(), SystemRandomness()
-        await recall_time(store, clock)
+        clock, randomness = await _clock_of(store), SystemRandomness()
         reconciler = ReconcileGrants(lambda: around, owner=_name_of_this_run(clock, randomness))
         around = Surroundings(
             store=store,
@@ -98,6 +97,12 @@ async def open_control_plane(
             proofs=PublishedLog(published, key_of(audit_key, settings.audit.origin)),
             private_files=(state.audit_key, state.order_key),
         )
+
+
+async def _clock_of(store: SqliteStore) -> SystemClock:
+    clock = SystemClock()
+    await recall_time(store, clock)
+    return clock
 
 
 def _name_of_this_run(clock: SystemClock, randomness: SystemRandomness) -> str:

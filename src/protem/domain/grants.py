@@ -19,7 +19,7 @@ from typing import Any
 
 from protem.domain.errors import ConflictError, ExpiredError
 from protem.domain.identifiers import GrantId, TargetName
-from protem.domain.orders import PublicHalf, Receipt, SignedOrder
+from protem.domain.orders import MOST_CLOCK_SKEW, PublicHalf, Receipt, SignedOrder
 from protem.domain.principals import PrincipalId
 
 
@@ -57,8 +57,6 @@ LIVE = frozenset({_S.PROVISIONING, _S.ACTIVE, _S.ENDING, _S.STUCK})
 """States in which something may exist at the target."""
 TERMINAL = frozenset(state for state, after in EDGES.items() if not after)
 MAX_ERROR = 500
-SETTLE_MARGIN = timedelta(seconds=5)
-"""By how much the target's clock may be behind ours before a late call could surprise us."""
 STUCK_AFTER_ATTEMPTS = 3
 """Failed tries to end before a grant is called stuck, which is loud; trying goes on for ever."""
 
@@ -260,7 +258,7 @@ def unsettle(grant: Grant, *, until: datetime) -> Grant:
 
 def settles_at(grant: Grant) -> datetime | None:
     """Return from when on nothing late can appear at the target, or None when nothing can."""
-    return None if grant.unsettled_until is None else grant.unsettled_until + SETTLE_MARGIN
+    return None if grant.unsettled_until is None else grant.unsettled_until + MOST_CLOCK_SKEW
 
 
 def look_again(grant: Grant, *, due_at: datetime) -> Grant:

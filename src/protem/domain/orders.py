@@ -23,9 +23,9 @@ from protem.domain.principals import PrincipalId
 from protem.domain.scopes import Scope
 
 FORMAT = "protem.dev/order/v1"
-MOST_CLOCK_SKEW = timedelta(seconds=30)
-"""A target whose clock is further behind an order's than this refuses it: its deadlines would come
-late."""
+MOST_CLOCK_SKEW = timedelta(seconds=5)
+"""How far a target's clock may be behind ours. One that is further behind an order refuses it; what
+a late call could do by such a clock is waited for, before it is called impossible."""
 MAX_PUBLIC_HALF = 16_384
 
 

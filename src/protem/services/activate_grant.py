@@ -15,7 +15,7 @@ from protem.domain.decisions import Decision, Outcome, PolicyAction, refuse_if_d
 from protem.domain.errors import ConflictError, DeniedError, NotFoundError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
-from protem.domain.orders import Order, PublicHalf, SignedOrder
+from protem.domain.orders import MOST_CLOCK_SKEW, Order, PublicHalf, SignedOrder
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
@@ -167,12 +167,17 @@ def sign_order(around: Surroundings, grant: Grant, standing: Standing) -> Signed
         scope=standing.revision.plan.scope,
         expires_at=grant.expires_at,
         issued_at=standing.at,
-        provision_by=standing.at + around.limits.lease,
+        provision_by=last_moment(standing.at + around.limits.lease),
         request_digest=standing.revision.digest,
         decision=standing.decision.to_json(),
         approvals=tuple(approval.to_json() for approval in standing.approvals),
     )
     return signed(around, order)
+
+
+def last_moment(lease_until: datetime) -> datetime:
+    """Return until when an order sent under that lease may be taken, by any clock we accept."""
+    return lease_until - MOST_CLOCK_SKEW
 
 
 def signed(around: Surroundings, order: Order) -> SignedOrder:

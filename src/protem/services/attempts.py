@@ -4,8 +4,8 @@ Here: the call with its limit, and the grant and audit entry that follow from th
 leases and recording (reconcile_grants).
 
 Invariants:
-- An order that is sent can take effect only while its sender holds the lease: ``provision_by`` is
-  no later than the lease's end, and the target refuses it from then on.
+- An order that is sent can take effect only while its sender holds the lease: the target refuses it
+  from ``provision_by`` on, which is before the lease's end by as much as clocks may differ.
 - What is not known to have failed is remembered as unsettled until it can no longer happen.
 - A grant is recorded as ended only after a read-back at which nothing late could still follow.
 """
@@ -23,8 +23,9 @@ from protem.domain.grants import EndCause, Grant, GrantState
 from protem.domain.orders import SignedOrder
 from protem.services.surroundings import Surroundings
 
-CALL_TIMEOUT = timedelta(seconds=20)
-"""One call of a connector; shorter than a lease, so that a lease is never outlived."""
+CALL_TIMEOUT = timedelta(seconds=15)
+"""One call of a connector. Giving up takes ten seconds more on a network that swallows everything;
+a lease is longer than both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from protem.domain.grant_reconciliation import (
 from protem.domain.grants import LIVE, Grant, GrantState
 from protem.domain.identifiers import GrantId
 from protem.ports.store import Transaction
-from protem.services.activate_grant import signed
+from protem.services.activate_grant import last_moment, signed
 from protem.services.attempts import (
     CALL_TIMEOUT,
     Tried,
@@ -235,7 +235,7 @@ class ReconcileGrants:
             lambda tx: tx.work.renew(grant.id, until=until, owner=self._owner)
         ):
             return None
-        fresh = signed(around, replace(order.order, issued_at=now, provision_by=until))
+        fresh = signed(around, replace(order.order, issued_at=now, provision_by=last_moment(until)))
         return await try_to_provision(around, grant, fresh)
 
     async def _record(self, before: Grant, tried: Tried) -> Grant | None:

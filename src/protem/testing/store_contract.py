@@ -333,14 +333,15 @@ class StoreGrantContract:
         until = START + 9 * MINUTE
         await store.write(lambda tx: tx.work.take(grant_id(1), now=START, until=until, owner="a"))
 
-        def due(minutes: int, skip: int = 0) -> Callable[[Transaction], list[GrantId]]:
+        async def due(minutes: int, skip: int = 0) -> list[str]:
             now = START + minutes * MINUTE
-            return lambda tx: [g.id for g in tx.work.due(now=now, limit=2, skip=skip)]
+            found = await store.read(lambda tx: tx.work.due(now=now, limit=2, skip=skip))
+            return [grant.id for grant in found]
 
-        assert await store.read(due(0)) == []
-        assert await store.read(due(2)) == [grant_id(1), grant_id(2)]
-        assert await store.read(due(3)) == [grant_id(1), grant_id(2)]
-        assert await store.read(due(3, skip=2)) == [grant_id(3)]
+        assert await due(0) == []
+        assert await due(2) == [grant_id(1), grant_id(2)]
+        assert await due(3) == [grant_id(1), grant_id(2)]
+        assert await due(3, skip=2) == [grant_id(3)]
 
     async def test_an_ended_grant_can_be_released(self, store: Store) -> None:
         """The lease of a grant that just ended is given back like any other."""

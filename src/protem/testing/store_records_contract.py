@@ -52,7 +52,8 @@ class StoreClockContract:
 
         assert await store.read(lambda tx: tx.clock.get()) is None
         for minutes, kept in ((5, 5), (4, 5), (6, 6)):
-            await store.write(lambda tx, mark=a_mark(minutes): tx.clock.put(mark))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            mark = a_mark(minutes)
+            await store.write(lambda tx, mark=mark: tx.clock.put(mark))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
             assert await store.read(lambda tx: tx.clock.get()) == a_mark(kept)
         await store.write(lambda tx: tx.clock.reset(a_mark(1)))
         assert await store.read(lambda tx: tx.clock.get()) == a_mark(1)

@@ -6,7 +6,8 @@ on. Not here: any statement about roles.
 Invariants:
 - A lent connection is idle, outside a transaction, in autocommit, with an empty search path: names
   in our statements are qualified, and the server quotes what it prints.
-- A connection that comes back in any other state is closed, never reused.
+- A connection that comes back in any other state is closed, never reused; and the idle ones with
+  it, since what broke it may have broken them, silently.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ from protem.domain.secret import Secret
 Connection = psycopg.AsyncConnection[Any]
 
 _CONNECT_TIMEOUT_SECONDS = 5
+_NOTICE_A_SILENT_NETWORK = {
+    "tcp_user_timeout": 5_000,  # milliseconds
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 _SESSION = b"""
 SET search_path = '';
 SET client_min_messages = error;
@@ -71,6 +78,7 @@ class Connections:
             finally:
                 if self._closed or not _is_clean(connection):
                     await connection.close()
+                    await self._drop_idle()
                 else:
                     self._idle.append(connection)
 
@@ -79,6 +87,7 @@ class Connections:
         parameters = {
             "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
             "application_name": "protem",
+            **_NOTICE_A_SILENT_NETWORK,
             **self._parameters,
             "client_encoding": "utf8",
         }
@@ -104,6 +113,9 @@ class Connections:
     async def close(self) -> None:
         """Close what is idle now, and the rest when it comes back."""
         self._closed = True
+        await self._drop_idle()
+
+    async def _drop_idle(self) -> None:
         while self._idle:
             await self._idle.pop().close()
 

@@ -131,7 +131,7 @@ class PostgresqlConnector:
             except errors.DivisionByZero:
                 raise await provisioning.untimely(connection, wanted) from None
 
-        await self._run(work, changes=True)
+        await self._run(work, changes=True, again_when_lost=False)
         name = checked.grant_id.name_at_target
         return Receipt(name_at_target=name, login={**self._login, "user": name})
 
@@ -140,14 +140,15 @@ class PostgresqlConnector:
         target = self._target
 
         async def work(connection: Connection) -> None:
-            row = await ending.refuse_logins(
-                connection, grant_id.name_at_target, self._connections.open
-            )
+            role, open_database = grant_id.name_at_target, self._connections.open
+            row = await ending.refuse_logins(connection, role, open_database)
+            if row is None and await ending.is_being_made(connection, role):
+                row = await ending.refuse_logins(connection, role, open_database)
             if row is None:
                 await ending.tidy_scope_roles(connection, target)
                 return
             await ending.cut_sessions(connection, row.oid)
-            await ending.remove_role(connection, row, self._connections.open)
+            await ending.remove_role(connection, row, open_database)
             await ending.confirm_gone(connection, row)
             for scope_role in row.member_of:
                 await ending.tidy_scope_roles(connection, target, scope_role)
@@ -184,8 +185,18 @@ class PostgresqlConnector:
             self._whole_until.clear()
         self._whole_until[role] = time.monotonic() + _TRUST_SCOPE_ROLE_SECONDS
 
-    async def _run(self, work: Callable[[Connection], Awaitable[T]], *, changes: bool = False) -> T:
-        """Do idempotent ``work``, again on collisions and lost connections; translate errors."""
+    async def _run(
+        self,
+        work: Callable[[Connection], Awaitable[T]],
+        *,
+        changes: bool = False,
+        again_when_lost: bool = True,
+    ) -> T:
+        """Do idempotent ``work``, again on collisions and lost connections; translate errors.
+
+        What makes a privilege is not done again when the connection was lost: the server may still
+        do it at any time until the order runs out, and only the caller can wait for that.
+        """
         lost = held_up = False
         for last in (*(False,) * (_TRIES - 1), True):
             try:
@@ -201,6 +212,8 @@ class PostgresqlConnector:
                             continue
                         lost_now = is_lost(error, connection)
                         lost = lost or lost_now
+                        if lost_now and not again_when_lost:
+                            raise translate(error, lost=True, changes=changes) from error
                         if last or not (lost_now or is_collision(error)):
                             raise translate(error, lost=lost_now, changes=changes) from error
             except RetryLaterError as error:

@@ -36,7 +36,7 @@ from protem.connectors.postgresql.read_back import RoleRow
 from protem.domain.errors import RetryLaterError
 
 _SETTLE = 1.0
-_PATIENCE = 12.0
+_PATIENCE = 8.0
 """Seconds until a session that does not go is reported; the caller tries again."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 
@@ -93,6 +93,22 @@ async def refuse_logins(
             await _give_up_prepared(connection, row, open_database)
         raise
     return next(iter(await read_back.read_roles(connection, role)), None)
+
+
+async def is_being_made(connection: Connection, role: str) -> bool:
+    """Say whether ``role`` appeared meanwhile; wait for a transaction that is making it.
+
+    Its CREATE ROLE cannot be seen before it commits, but its name is taken.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: when that transaction takes too long.
+    """
+    try:
+        async with connection.transaction(force_rollback=True):
+            await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+    except (errors.DuplicateObject, errors.UniqueViolation):
+        return True
+    return False
 
 
 async def cut_sessions(connection: Connection, role: int) -> None:
