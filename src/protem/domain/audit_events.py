@@ -217,6 +217,21 @@ def target_observed(
     )
 
 
+def hurried(grant: Grant, at: datetime) -> AuditEvent:
+    """What waited by a clock that was wrong is due again."""
+    return _of_grant("grant.hurried", grant, at, SYSTEM)
+
+
+def clock_trusted(actor: str, was: datetime, now: datetime) -> AuditEvent:
+    """A person vouched for the clock: time was ahead by mistake and starts again from now."""
+    return AuditEvent(
+        kind="clock.trusted",
+        at=now,
+        actor=actor,
+        data={"was": format_instant(was), "now": format_instant(now)},
+    )
+
+
 def account_changed(actor: str, subject: PrincipalId, change: str, at: datetime) -> AuditEvent:
     """A local account was made, changed, disabled, or given a token (never the token)."""
     return AuditEvent(

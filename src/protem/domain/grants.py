@@ -266,6 +266,13 @@ def look_again(grant: Grant, *, due_at: datetime) -> Grant:
     return _same_state(grant, due_at=due_at)
 
 
+def hurry(grant: Grant, *, at: datetime) -> Grant:
+    """Bring forward what waits by a clock that was wrong; an expiry alone is no such wait."""
+    only_expires = grant.state is GrantState.ACTIVE and grant.applied_until == grant.expires_at
+    due_at = grant.due_at if only_expires else at
+    return replace(grant, version=grant.version + 1, due_at=due_at)
+
+
 def ended(grant: Grant, *, at: datetime) -> Grant:
     """Close the grant: only after the target was read back and showed nothing (law 4)."""
     return _move(grant, GrantState.ENDED, due_at=None, ended_at=at)

@@ -41,10 +41,12 @@ class InMemoryStore:
 
     Attributes:
         failure: when set, every write raises it and changes nothing, as a full disk would.
+        read_failure: when set, every read raises it, as a lost disk would.
     """
 
     def __init__(self) -> None:
         self.failure: ProtemError | None = None
+        self.read_failure: ProtemError | None = None
         self._tables = Tables()
         self._closed = False
 
@@ -65,6 +67,8 @@ class InMemoryStore:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` on what is there now."""
         self._check_open()
+        if self.read_failure is not None:
+            raise self.read_failure
         transaction = _Transaction(self._tables, writable=False)
         try:
             return work(transaction)

@@ -175,11 +175,41 @@ def list_(config: Path) -> None:
     _put("\n".join(lines), {"items": rows})
 
 
+@command.command("trust-clock")
+@_config
+@common_options
+def trust(config: Path) -> None:
+    """Say that this machine's clock is right, though it was ahead before.
+
+    Time never goes back by itself, so a clock that was ahead by mistake leaves the server unable to
+    grant. Correct the clock first, stop the server, and run this: what was begun in the false time
+    is ended, and the server grants again.
+    """
+    _need_extra()
+    from protem.services.trust_clock import trust_clock  # the extra
+    from protem.system.clock import SystemClock
+
+    reading = SystemClock().mark()  # of the machine alone: it was taught nothing
+    done = _on_store(config, lambda around: trust_clock(around, reading, _OPERATOR), alone=True)
+    now = format_instant(done.now)
+    if done.was is None:
+        _say(f"nothing to do: no later time than {now} was ever trusted")
+    else:
+        _say(f"time starts again at {now}; it was {format_instant(done.was)}")
+        for grant_id in done.closed:
+            _say(f"closed, since it was begun in the false time: {grant_id}")
+    was = None if done.was is None else format_instant(done.was)
+    _put(now, {"now": now, "was": was, "closed": list(done.closed)})
+
+
 _OPERATOR = "operator"
 """The actor on record: whoever may read the state folder."""
 
 
-def _on_store(config: Path, work: Callable[[Surroundings], Awaitable[T]]) -> T:
+def _on_store(
+    config: Path, work: Callable[[Surroundings], Awaitable[T]], *, alone: bool = False
+) -> T:
+    """Do ``work`` on the store; ``alone`` when no server may run meanwhile."""
     from protem.bootstrap.control_plane import open_control_plane  # the extra
     from protem.bootstrap.settings import load_settings
 
@@ -187,7 +217,7 @@ def _on_store(config: Path, work: Callable[[Surroundings], Awaitable[T]]) -> T:
     folder = config.absolute().parent
 
     async def run() -> T:
-        async with open_control_plane(settings, folder, serving=False) as plane:
+        async with open_control_plane(settings, folder, serving=alone) as plane:
             return await work(plane.around)
 
     return asyncio.run(run())
