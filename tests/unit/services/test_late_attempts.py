@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from protem.domain.errors import IndeterminateError
 from protem.domain.grants import GrantState
 from protem.domain.orders import MOST_CLOCK_SKEW
@@ -18,6 +20,15 @@ LEASE = timedelta(seconds=30)
 async def grant_now(company, grant_id):
     """The grant as stored."""
     return await company.store.read(lambda view: view.grants.get(grant_id))
+
+
+async def eventually(is_so):
+    """Wait until something is so, for a second at most."""
+    for _ in range(1_000):
+        if is_so():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("it never came")
 
 
 async def ask(company):
@@ -136,15 +147,13 @@ async def test_two_tasks_of_one_process_take_turns(company):
     await settle()
     company.clock.advance(LEASE)
     company.around.announcer.announce(grant.id)
-    while (await company.store.read(lambda tx: tx.work.next_due())) <= company.clock.now():
-        await asyncio.sleep(0.001)  # until it is claimed again
+    await eventually(lambda: len(company.reconciler._working) == 2)
     await settle()
     assert company.connector.calls == ["provision"]
 
     first, _ = sorted(company.reconciler._working, key=lambda task: int(task.get_name()[5:]))
     first.cancel()
-    while (await grant_now(company, grant.id)).state is GrantState.PROVISIONING:
-        await asyncio.sleep(0.001)
+    await eventually(lambda: not company.reconciler._working)
     assert company.connector.calls == ["provision", "provision"]
     assert (await grant_now(company, grant.id)).state is GrantState.ACTIVE
     running.cancel()
