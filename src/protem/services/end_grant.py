@@ -18,10 +18,11 @@ from protem.domain.errors import (
 )
 from protem.domain.grants import LIVE, EndCause, Grant, GrantState
 from protem.domain.identifiers import GrantId
+from protem.domain.policy_questions import about_request
 from protem.domain.principals import Principal
+from protem.domain.targets import Target
 from protem.ports.store import Transaction
 from protem.services.activate_grant import lease_work
-from protem.services.ask_policy import ask_policy
 from protem.services.end_unrecorded import end_at_target
 from protem.services.surroundings import Surroundings
 
@@ -101,13 +102,26 @@ def _refuse_unless_allowed(
     now: datetime,
 ) -> None:
     revision = transaction.requests.get(grant.id, grant.revision)
-    current = around.identity.lookup(transaction, principal.id)
-    requester = _requester(around, transaction, grant)
-    refuse_if_denied(
-        ask_policy(
-            around, PolicyAction.REVOKE, revision, principal=current, at=now, requester=requester
-        )
+    question = about_request(
+        PolicyAction.REVOKE,
+        revision,
+        principal=around.identity.lookup(transaction, principal.id),
+        target=_target(around, grant),
+        at=now,
+        requester=_requester(around, transaction, grant),
     )
+    refuse_if_denied(around.policy.decide(question))
+
+
+def _target(around: Surroundings, grant: Grant) -> Target:
+    """Return where the grant is; one that is not declared any more must be revocable all the same.
+
+    Nothing is known of it then but its name, so only rules that need no more can permit.
+    """
+    try:
+        return around.catalogue.target(grant.target)
+    except NotFoundError:
+        return Target(name=grant.target, scheme="undeclared", labels={})
 
 
 def _requester(around: Surroundings, transaction: Transaction, grant: Grant) -> Principal:

@@ -21,6 +21,10 @@ class InMemoryCatalogue:
         """Add or replace a target."""
         self._declared[target.name] = (target, connector, planner)
 
+    def withdraw(self, name: TargetName) -> None:
+        """Forget a target, as a changed settings file would."""
+        del self._declared[name]
+
     def targets(self) -> Sequence[Target]:
         """Return all targets, by name."""
         return [self._declared[name][0] for name in sorted(self._declared)]

@@ -62,6 +62,29 @@ async def test_who_may_can_revoke_and_others_cannot(company, active):
     assert (await grant_now(company, active.id)).end_cause is EndCause.REVOKED
 
 
+async def test_a_grant_at_a_target_that_is_gone_can_be_ended(company, active):
+    """What was taken out of the settings is still somebody's privilege: it is never given up.
+
+    Rules that ask for the target's labels cannot permit a revocation then; the others can.
+    """
+    target = company.around.catalogue.target(ORDERS_DB)
+    planner = company.around.catalogue.planner(ORDERS_DB)
+    company.around.catalogue.withdraw(ORDERS_DB)
+    with pytest.raises(PolicyDeniedError):
+        await end_grant(company.around, company.omar, active.id)
+    await end_grant(company.around, company.dana, active.id)
+    await company.reconciler.run_once()
+    waiting = await grant_now(company, active.id)
+    assert (waiting.state, waiting.last_error) == (
+        GrantState.ENDING,
+        "there is no target orders-db",
+    )
+    company.around.catalogue.declare(target, company.connector, planner)
+    company.clock.advance(company.around.limits.retry_longest)
+    await company.reconciler.run_once()
+    assert company.target.grants == {}
+
+
 async def test_ending_twice_is_harmless(company, active):
     """The second end, during or after the first, changes nothing."""
     first = await end_grant(company.around, company.dana, active.id)
