@@ -1,5 +1,6 @@
 """The real server process: set up, locked, streaming, restarted, stopped in order."""
 
+import asyncio
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import psycopg
@@ -15,7 +17,9 @@ import pytest
 
 from protem.domain.scram import scram_verifier
 from protem.domain.secret import Secret
+from protem.domain.trusted_time import ClockReading
 from protem.entrypoints.demo.shop import create_shop, write_settings
+from protem.storage.sqlite_store import SqliteStore
 from protem.testing import postgresql_server
 
 CONFIG = """
@@ -183,6 +187,39 @@ def test_a_second_server_on_the_same_state_is_refused(folder):
         assert second.returncode == 1
         assert "a server is running on state folder" in second.stderr
         assert "dana" in protem(folder, "account", "list").stdout
+
+
+def test_a_clock_set_back_freezes_requests_until_a_person_vouches_for_it(folder, signed_in):
+    """Not ready, no request, over a restart; ``trust-clock`` only while no server runs."""
+    database = folder / "protem-state" / "protem.db"
+
+    async def be_ahead():
+        store = await SqliteStore.open(database)
+        ahead = ClockReading(
+            moment=datetime.now(UTC) + timedelta(days=400), since_boot=timedelta(0), boot="x"
+        )
+        await store.write(lambda tx: tx.clock.put(ahead))
+        await store.close()
+
+    asyncio.run(be_ahead())
+    ask = {"target": "x", "command": {"argv": ["psql"]}, "duration_seconds": 60, "reason": "x"}
+    token = protem(folder, "account", "token", "dana").stdout.strip()
+    with served(folder) as (url, _, _):
+        dana = signed_in(url, token)
+        assert dana.get("/readyz").json()["checks"]["clock"] == "clock_stepped_back"
+        refused = dana.post("/v1/requests", json=ask)
+        assert (refused.status_code, refused.json()["code"]) == (503, "clock_stepped_back")
+        assert "trust-clock" in refused.json()["next_step"]
+        meanwhile = protem(folder, "trust-clock", check=False)
+        assert meanwhile.returncode == 1
+        assert "a server is running" in meanwhile.stderr
+    trusted = protem(folder, "trust-clock")
+    assert "time starts again at" in trusted.stderr
+    assert "nothing to do" in protem(folder, "trust-clock").stderr
+    with served(folder) as (url, _, _):
+        client = httpx2.Client(base_url=url)
+        assert client.get("/readyz").json()["checks"]["clock"] == "ok"
+        client.close()
 
 
 def test_what_the_file_no_longer_names_is_disabled(folder):
