@@ -7,7 +7,8 @@ Invariants:
 - What was published is what the store holds: the newest entries are compared at every open, all of
   them by ``compare_with_store``; a difference is loud and nothing is signed.
 - The event loop never waits for the disk: file work runs on a thread, one piece at a time.
-- A disk that hangs makes ``check_writable`` refuse within ``STALLED_AFTER`` seconds.
+- A disk that hangs makes ``check_writable`` refuse within ``STALLED_AFTER`` seconds; who asks does
+  not touch it while the last look still counts.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ class AuditPublisher:
     """The audit log over a store, a signing key and a folder.
 
     Args:
+        folder: what is published; the last signed head is kept beside it, not in it.
         origin: the log's name, in every checkpoint; never changes for one folder.
-        head_file: where the last signed head is kept, outside the published folder; by default
-            beside it.
+        looks_count_for: seconds for which a look at the files by ``publish`` is believed, so that
+            ``check_writable`` never waits for them where ``publish`` runs more often.
     """
 
     def __init__(
@@ -46,14 +48,14 @@ class AuditPublisher:
         signer: Signer,
         folder: Path,
         origin: str,
-        head_file: Path | None = None,
+        looks_count_for: float = 0.0,
         disk: Disk | None = None,
     ) -> None:
         self.folder = folder
         self._store = store
         self._writer = LogWriter(
             folder=folder,
-            head_file=head_file or folder.with_name(f"{folder.name}.signed-head"),
+            head_file=folder.with_name(f"{folder.name}.signed-head"),
             origin=origin,
             signer=signer,
             disk=disk or Disk(),
@@ -62,6 +64,8 @@ class AuditPublisher:
         self._files = threading.Lock()
         self._failure: AuditUnavailableError | None = None
         self._busy_since: float | None = None
+        self._looks_count_for = looks_count_for
+        self._looked_at = -looks_count_for
 
     def check_writable(self) -> None:
         """Return if entries can be published now.
@@ -76,7 +80,8 @@ class AuditPublisher:
             )
         if self._failure is not None:
             raise AuditUnavailableError(self._failure.message, next_step=self._failure.next_step)
-        self._writer.check()
+        if time.monotonic() - self._looked_at >= self._looks_count_for and busy_since is None:
+            self._writer.check()
 
     async def publish(self) -> int:
         """Append what the store holds beyond the last head, sign a new head; return its size.
@@ -91,6 +96,7 @@ class AuditPublisher:
                 self._failure = error
                 raise
             self._failure = None
+            self._looked_at = time.monotonic()
             return size
 
     async def compare_with_store(self) -> int:

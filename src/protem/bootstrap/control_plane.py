@@ -35,6 +35,9 @@ from protem.system.announcer import LocalAnnouncer
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
 
+_LOOKS_COUNT_FOR_SECONDS = 3.0
+"""The log is published, and its files looked at, about every second."""
+
 
 @asynccontextmanager
 async def open_control_plane(
@@ -63,10 +66,13 @@ async def open_control_plane(
         store = await SqliteStore.open(state.database)
         opened.push_async_callback(store.close)
         opened.push_async_callback(catalogue.close)
-        published = state.audit if settings.audit.folder is None else folder / settings.audit.folder
         audit_key = load_key(state.audit_key)
         audit_log = AuditPublisher(
-            store=store, signer=audit_key, folder=published, origin=settings.audit.origin
+            store=store,
+            signer=audit_key,
+            folder=folder / settings.audit.folder if settings.audit.folder else state.audit,
+            origin=settings.audit.origin,
+            looks_count_for=_LOOKS_COUNT_FOR_SECONDS if serving else 0.0,
         )
         opened.push_async_callback(audit_log.close)
         clock, randomness = await _clock_of(store), SystemRandomness()
@@ -84,17 +90,11 @@ async def open_control_plane(
             work_queue=reconciler,
             limits=_limits(settings.limits),
         )
-        users = settings.identity.local.users
-        await declare_accounts(around, [declared_principal(name, settings) for name in users])
+        await _declare_users(around, settings)
         yield ControlPlane(
             around=around,
-            loops=BackgroundLoops(
-                around=around,
-                reconciler=reconciler,
-                observe_every=settings.limits.observe_every,
-                statement_every=settings.limits.statement_every,
-            ),
-            proofs=PublishedLog(published, key_of(audit_key, settings.audit.origin)),
+            loops=_loops(around, reconciler, settings.limits),
+            proofs=PublishedLog(audit_log.folder, key_of(audit_key, settings.audit.origin)),
             private_files=(state.audit_key, state.order_key),
         )
 
@@ -108,6 +108,22 @@ async def _clock_of(store: SqliteStore) -> SystemClock:
 def _name_of_this_run(clock: SystemClock, randomness: SystemRandomness) -> str:
     """Return a name that no other process ever had: process ids come again."""
     return f"{socket.gethostname()}:{os.getpid()}:{randomness.grant_id(clock.now())}"
+
+
+async def _declare_users(around: Surroundings, settings: Settings) -> None:
+    users = settings.identity.local.users
+    await declare_accounts(around, [declared_principal(name, settings) for name in users])
+
+
+def _loops(
+    around: Surroundings, reconciler: ReconcileGrants, declared: LimitSettings
+) -> BackgroundLoops:
+    return BackgroundLoops(
+        around=around,
+        reconciler=reconciler,
+        observe_every=declared.observe_every,
+        statement_every=declared.statement_every,
+    )
 
 
 def _limits(declared: LimitSettings) -> Limits:
