@@ -130,7 +130,9 @@ def test_many_starters_migrate_once(tmp_path):
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (statements.WORK_CLAIM, "grants_due"),
+        (statements.work_claim(0), "grants_due"),
+        (statements.work_claim(2), "grants_due"),
+        (statements.WORK_DUE, "grants_due"),
         (statements.WORK_NEXT_FREE, "grants_due"),
         (statements.WORK_LEASED, "grants_leased"),
         (

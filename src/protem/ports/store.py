@@ -70,8 +70,19 @@ class WorkRecords(Protocol):
     A lease is the exclusive right to touch the target for one grant until it runs out.
     """
 
-    def claim(self, *, now: datetime, until: datetime, owner: str, limit: int) -> Sequence[Grant]:
-        """Lease up to ``limit`` grants that are due and that nobody leases; oldest first."""
+    def claim(
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        owner: str,
+        limit: int,
+        except_at: Sequence[TargetName] = (),
+    ) -> Sequence[Grant]:
+        """Lease up to ``limit`` grants that are due and that nobody leases; oldest first.
+
+        Those at the targets ``except_at`` are left alone.
+        """
         ...
 
     def due(self, *, now: datetime, limit: int, skip: int = 0) -> Sequence[Grant]:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from protem.domain.errors import ProtemError
 from protem.domain.grant_reconciliation import BeginEnding, End, plan
 from protem.domain.grants import Grant
-from protem.domain.identifiers import GrantId
+from protem.domain.identifiers import GrantId, TargetName
 from protem.ports.store import Transaction
 from protem.services.attempts import CALL_TIMEOUT
 from protem.services.surroundings import Surroundings
@@ -41,8 +41,12 @@ class EndUnrecorded:
             over = await self._over(around, now)
         except ProtemError:
             return await _sweep_all(around)
-        at_once = asyncio.Semaphore(_AT_ONCE)
-        done = await asyncio.gather(*(self._end(around, grant, at_once, now) for grant in over))
+        by_target: dict[TargetName, list[Grant]] = {}
+        for grant in over:
+            by_target.setdefault(grant.target, []).append(grant)
+        done = await asyncio.gather(
+            *(self._end_all(around, theirs, now) for theirs in by_target.values())
+        )
         return sum(done)
 
     async def _over(self, around: Surroundings, now: datetime) -> Sequence[Grant]:
@@ -63,16 +67,24 @@ class EndUnrecorded:
             return False
         return any(isinstance(action, End | BeginEnding) for action in plan([grant], None, now))
 
-    async def _end(
-        self, around: Surroundings, grant: Grant, at_once: asyncio.Semaphore, now: datetime
-    ) -> bool:
-        async with at_once:
-            try:
-                await end_at_target(around, grant)
-            except (ProtemError, TimeoutError):
-                return False  # the next pass tries again
-            self._gone[grant.id] = now
-            return True
+    async def _end_all(self, around: Surroundings, over: Sequence[Grant], now: datetime) -> int:
+        """End these at one target; one that is away costs one batch of calls a pass."""
+        ended = 0
+        for start in range(0, len(over), _AT_ONCE):
+            batch = over[start : start + _AT_ONCE]
+            done = await asyncio.gather(*(self._end(around, grant, now) for grant in batch))
+            ended += sum(done)
+            if not any(done):
+                break
+        return ended
+
+    async def _end(self, around: Surroundings, grant: Grant, now: datetime) -> bool:
+        try:
+            await end_at_target(around, grant)
+        except (ProtemError, TimeoutError):
+            return False  # the next pass tries again
+        self._gone[grant.id] = now
+        return True
 
 
 async def end_at_target(around: Surroundings, grant: Grant) -> None:

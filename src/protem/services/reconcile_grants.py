@@ -11,12 +11,14 @@ Invariants:
 - This process works on one grant in one task at a time.
 - Ending is tried for ever; after a few failures it is called ``stuck``, which is loud.
 - When nothing can be recorded, what is over is ended all the same (end_unrecorded).
+- A target that is slow or away holds up no other.
 - ``run`` survives any error of one grant; only cancellation stops it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -34,7 +36,7 @@ from protem.domain.grant_reconciliation import (
     plan,
 )
 from protem.domain.grants import LIVE, Grant, GrantState
-from protem.domain.identifiers import GrantId
+from protem.domain.identifiers import GrantId, TargetName
 from protem.ports.store import Transaction
 from protem.services.activate_grant import last_moment, signed
 from protem.services.attempts import (
@@ -53,7 +55,9 @@ BATCH = 200
 GATHER = timedelta(milliseconds=20)
 """One look serves all news of this long. What use cases start is handed over and waits for none."""
 AT_ONCE = 16
-"""Grants worked on at the same time: enough to keep a target's connections busy."""
+"""Grants worked on at the same time at one target: enough to keep its connections busy."""
+ENOUGH = 2 * AT_ONCE
+"""No more is claimed at a target where this much waits: one that is slow holds up no other."""
 
 
 class ReconcileGrants:
@@ -79,8 +83,8 @@ class ReconcileGrants:
         self._unrecorded = EndUnrecorded()
         self._busy: dict[GrantId, asyncio.Event] = {}
         self._handed: asyncio.Queue[Grant] = asyncio.Queue()
-        self._working: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._working: dict[asyncio.Task[None], TargetName] = {}
+        self._slots: dict[TargetName, asyncio.Semaphore] = {}
 
     @property
     def owner(self) -> str:
@@ -117,7 +121,7 @@ class ReconcileGrants:
 
     async def _take_handed(self) -> None:
         while True:
-            await self._start(await self._handed.get())
+            self._start(await self._handed.get())
 
     async def _take_due(self) -> None:
         around = self._around()
@@ -125,14 +129,22 @@ class ReconcileGrants:
             while True:
                 pause = SAFETY_POLL
                 try:
-                    while (pause := await self._until_next()) <= timedelta(0):
-                        for grant in await self._claim():
-                            await self._start(grant)
+                    pause = await self._start_what_is_due()
                 except AuditUnavailableError:
                     pause = SAFETY_POLL
                     await self._unrecorded.run_once(around)
                 if await watch.changed(pause):
                     await asyncio.sleep(GATHER.total_seconds())
+
+    async def _start_what_is_due(self) -> timedelta:
+        """Return how long to wait for more; what waits for its target is news when it is done."""
+        while (pause := await self._until_next()) <= timedelta(0):
+            claimed = await self._claim()
+            for grant in claimed:
+                self._start(grant)
+            if not claimed:
+                return SAFETY_POLL
+        return pause
 
     async def _until_next(self) -> timedelta:
         around = self._around()
@@ -143,20 +155,27 @@ class ReconcileGrants:
         around = self._around()
         now = around.clock.now()
         until = now + around.limits.lease
+        waiting = Counter(self._working.values())
+        busy = [target for target, count in waiting.items() if count >= ENOUGH]
 
         def work(transaction: Transaction) -> tuple[Grant, ...]:
             return tuple(
-                transaction.work.claim(now=now, until=until, owner=self._owner, limit=BATCH)
+                transaction.work.claim(
+                    now=now, until=until, owner=self._owner, limit=BATCH, except_at=busy
+                )
             )
 
         return await around.store.write(work)
 
-    async def _start(self, grant: Grant) -> None:
-        await self._slots.acquire()
-        task = asyncio.create_task(self._finish(grant))
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
-        task.add_done_callback(lambda _: self._slots.release())
+    def _start(self, grant: Grant) -> None:
+        task = asyncio.create_task(self._finish_in_turn(grant))
+        self._working[task] = grant.target
+        task.add_done_callback(self._working.pop)
+
+    async def _finish_in_turn(self, grant: Grant) -> None:
+        slots = self._slots.setdefault(grant.target, asyncio.Semaphore(AT_ONCE))
+        async with slots:
+            await self._finish(grant)
 
     async def _finish(self, grant: Grant) -> None:
         """Do what is due for one leased grant until nothing is, then give the lease back."""

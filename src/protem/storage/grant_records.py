@@ -81,18 +81,25 @@ class WorkTable:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def claim(self, *, now: datetime, until: datetime, owner: str, limit: int) -> Sequence[Grant]:
+    def claim(
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        owner: str,
+        limit: int,
+        except_at: Sequence[TargetName] = (),
+    ) -> Sequence[Grant]:
         """Lease what is due, oldest first."""
         self._session.check_writable()
-        rows = self._session.rows(
-            statements.WORK_CLAIM,
-            {
-                "now": from_moment(now),
-                "until": from_moment(until),
-                "owner": owner,
-                "limit": limit,
-            },
-        )
+        parameters: dict[str, Any] = {
+            "now": from_moment(now),
+            "until": from_moment(until),
+            "owner": owner,
+            "limit": limit,
+        }
+        parameters |= {f"target_{number}": name for number, name in enumerate(except_at)}
+        rows = self._session.rows(statements.work_claim(len(except_at)), parameters)
         claimed = [(grant.due_at or now, grant.id, grant) for grant in map(to_grant, rows)]
         return tuple(grant for _, _, grant in sorted(claimed, key=lambda found: found[:2]))
 

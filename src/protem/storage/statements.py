@@ -71,20 +71,26 @@ GRANT_SAVE = _compiled(
 )
 
 _IS_FREE = grants.c.lease_until.is_(None) | (grants.c.lease_until <= bindparam("now"))
-_DUE = (
-    select(grants.c.id)
-    .where(grants.c.due_at <= bindparam("now"), _IS_FREE)
-    .order_by(grants.c.due_at, grants.c.id)
-    .limit(bindparam("limit"))
-    .offset(_START)
-)
 _LEASE: dict[str, BindParameter[object]] = {
     "lease_owner": bindparam("owner"),
     "lease_until": bindparam("until"),
 }
-WORK_CLAIM = _compiled(
-    update(grants).where(grants.c.id.in_(_DUE)).values(_LEASE).returning(*_GRANT)
-)
+
+
+@lru_cache(maxsize=64)
+def work_claim(exceptions: int) -> str:
+    """Return the text for leasing what is due, but at the targets ``target_0`` and so on."""
+    elsewhere = [grants.c.target != bindparam(f"target_{number}") for number in range(exceptions)]
+    due = (
+        select(grants.c.id)
+        .where(grants.c.due_at <= bindparam("now"), _IS_FREE, *elsewhere)
+        .order_by(grants.c.due_at, grants.c.id)
+        .limit(bindparam("limit"))
+        .offset(_START)
+    )
+    return _compiled(update(grants).where(grants.c.id.in_(due)).values(_LEASE).returning(*_GRANT))
+
+
 WORK_TAKE = _compiled(
     update(grants).where(grants.c.id == bindparam("grant_id"), _IS_FREE).values(_LEASE)
 )

@@ -167,13 +167,22 @@ class _Grants(_Records):
 
 
 class _Work(_Records):
-    def claim(self, *, now: datetime, until: datetime, owner: str, limit: int) -> Sequence[Grant]:
+    def claim(
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        owner: str,
+        limit: int,
+        except_at: Sequence[TargetName] = (),
+    ) -> Sequence[Grant]:
         tables = self._transaction.changeable
         due = [
             (grant.due_at, grant.id, grant)
             for grant in tables.grants.values()
             if grant.due_at is not None
             and grant.due_at <= now
+            and grant.target not in except_at
             and not _is_leased(tables.leases.get(grant.id), now)
         ]
         claimed = tuple(grant for _, _, grant in sorted(due, key=lambda row: row[:2])[:limit])

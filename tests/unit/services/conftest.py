@@ -170,3 +170,12 @@ async def settle():
     """Let other tasks run until they wait."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+async def eventually(is_so):
+    """Wait until something is so, for some seconds at most."""
+    for _ in range(5_000):
+        if is_so():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("it never came")

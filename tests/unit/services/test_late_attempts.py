@@ -3,8 +3,6 @@
 import asyncio
 from datetime import timedelta
 
-import pytest
-
 from protem.domain.errors import IndeterminateError
 from protem.domain.grants import GrantState
 from protem.domain.orders import MOST_CLOCK_SKEW
@@ -12,7 +10,7 @@ from protem.services.end_grant import end_grant
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.request_access import request_access
 
-from .conftest import PUBLIC_HALF, settle
+from .conftest import PUBLIC_HALF, eventually, settle
 
 LEASE = timedelta(seconds=30)
 
@@ -20,15 +18,6 @@ LEASE = timedelta(seconds=30)
 async def grant_now(company, grant_id):
     """The grant as stored."""
     return await company.store.read(lambda view: view.grants.get(grant_id))
-
-
-async def eventually(is_so):
-    """Wait until something is so, for a second at most."""
-    for _ in range(1_000):
-        if is_so():
-            return
-        await asyncio.sleep(0.001)
-    pytest.fail("it never came")
 
 
 async def ask(company):

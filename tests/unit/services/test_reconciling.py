@@ -1,6 +1,7 @@
 """Reconciling: what is due is done, failures are retried, ending never gives up."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,14 @@ import pytest
 from protem.domain.decisions import PolicyDeniedError
 from protem.domain.errors import ConflictError, RefusedError, RetryLaterError
 from protem.domain.grants import EndCause, GrantState
+from protem.domain.identifiers import TargetName
 from protem.services.end_grant import end_grant
 from protem.services.observe_targets import observe_target
+from protem.services.reconcile_grants import AT_ONCE
 from protem.services.request_access import request_access
+from protem.testing.in_memory_connector import InMemoryConnector
 
-from .conftest import ORDERS_DB, PUBLIC_HALF, settle
+from .conftest import ORDERS_DB, PUBLIC_HALF, eventually, settle
 
 
 async def grant_now(company, grant_id):
@@ -83,6 +87,29 @@ async def test_a_grant_at_a_target_that_is_gone_can_be_ended(company, active):
     company.clock.advance(company.around.limits.retry_longest)
     await company.reconciler.run_once()
     assert company.target.grants == {}
+
+
+async def test_a_target_that_hangs_holds_up_no_other(company):
+    """With a hundred calls stuck at one target, grants at another begin and end as ever."""
+    slow = TargetName("slow-db")
+    hanging = InMemoryConnector(company.clock, name=slow)
+    hanging.hang_next(10_000)
+    here = company.around.catalogue.target(ORDERS_DB)
+    planner = company.around.catalogue.planner(ORDERS_DB)
+    company.around.catalogue.declare(replace(here, name=slow), hanging, planner)
+    for _ in range(100):
+        ask = replace(company.ask("orders"), target=slow)
+        await request_access(company.around, company.dana, ask, PUBLIC_HALF)
+    running = asyncio.create_task(company.reconciler.run())
+    await settle()
+    assert hanging.calls == ["provision"] * AT_ONCE
+
+    mine = await request_access(company.around, company.dana, company.ask("orders"), PUBLIC_HALF)
+    await eventually(lambda: mine.grant.id in company.target.grants)
+    company.clock.advance(timedelta(minutes=15))
+    await eventually(lambda: company.target.grants == {})
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_ending_twice_is_harmless(company, active):
