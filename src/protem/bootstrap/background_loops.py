@@ -31,6 +31,8 @@ _GATHER_SECONDS = 0.3
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
 _WELL_AFTER_SECONDS = 5.0
+_FIRST_PUBLISH_SECONDS = 6.0
+"""Longer than it takes to be called stalled; ending does not wait for it any longer."""
 _KEEP_TIME_EVERY_SECONDS = 5.0
 _log = structlog.stdlib.get_logger("protem.loops")
 
@@ -55,6 +57,7 @@ class BackgroundLoops:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await self._compare_log_and_store()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep("reconciler", self.reconciler.run))
             group.create_task(self._keep("audit", self._publish))
@@ -63,6 +66,18 @@ class BackgroundLoops:
             for target in self.around.catalogue.targets():
                 observe = _Observer(loops=self, name=target.name).run
                 group.create_task(self._keep(f"observe {target.name}", observe))
+
+    async def _compare_log_and_store(self) -> None:
+        """Publish once before anything is made at a target.
+
+        An old store that was restored beside a newer log is refused by that, and what it says of
+        grants long over is made nowhere.
+        """
+        try:
+            async with asyncio.timeout(_FIRST_PUBLISH_SECONDS):
+                self.published = await self.around.audit_log.publish()
+        except (ProtemError, TimeoutError) as error:
+            self.failed("audit", error)
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         """Run ``loop``, and run it again when it fails."""

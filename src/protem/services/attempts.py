@@ -6,6 +6,8 @@ leases and recording (reconcile_grants).
 Invariants:
 - An order that is sent can take effect only while its sender holds the lease: the target refuses it
   from ``provision_by`` on, which is before the lease's end by as much as clocks may differ.
+- Nothing is made at a target while nothing may begin (law 5): a log that cannot be written, or that
+  contradicts the store because an old copy of it was restored, or a clock that was set back.
 - What is not known to have failed is remembered as unsettled until it can no longer happen.
 - A grant is recorded as ended only after a read-back at which nothing late could still follow.
 """
@@ -18,7 +20,14 @@ from datetime import datetime, timedelta
 
 from protem.domain import audit_events, grants
 from protem.domain.audit_events import AuditEvent
-from protem.domain.errors import NotFoundError, ProtemError, RefusedError, RetryLaterError
+from protem.domain.errors import (
+    AuditUnavailableError,
+    ClockSteppedBackError,
+    NotFoundError,
+    ProtemError,
+    RefusedError,
+    RetryLaterError,
+)
 from protem.domain.grants import EndCause, Grant, GrantState
 from protem.domain.orders import SignedOrder
 from protem.services.surroundings import Surroundings
@@ -48,6 +57,10 @@ async def try_to_provision(around: Surroundings, grant: Grant, order: SignedOrde
     """Let the target make the grant's privilege by ``order``."""
     if grant.public_half is None:
         return give_up(around, grant, "the grant holds no public half")
+    try:
+        around.check_ready_to_grant()
+    except (AuditUnavailableError, ClockSteppedBackError) as error:
+        return _try_again(around, grant, error, None)
     try:
         connector = around.catalogue.connector(grant.target)
         async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):

@@ -32,6 +32,23 @@ async def stored(company, grant_id):
     return await company.store.read(lambda view: view.grants.get(grant_id))
 
 
+async def test_what_was_granted_is_not_made_while_the_log_cannot_be_written(company):
+    """A disk that fills up between the decision and the target: the target waits for the log."""
+    grant = (
+        await request_access(company.around, company.dana, company.ask("orders"), PUBLIC_HALF)
+    ).grant
+    company.audit_log.failure = FULL
+    await company.reconciler.run_once()
+    assert company.connector.calls == []
+    waiting = await stored(company, grant.id)
+    assert (waiting.state, waiting.last_error) == (GrantState.PROVISIONING, FULL.message)
+    assert waiting.unsettled_until is None
+    company.audit_log.failure = None
+    company.clock.advance(timedelta(seconds=1))
+    await company.reconciler.run_once()
+    assert (await stored(company, grant.id)).state is GrantState.ACTIVE
+
+
 async def test_nothing_is_granted(company, active):
     """The request fails, and the target is not touched for it."""
     del active
