@@ -5,12 +5,12 @@ import sqlite3
 import time
 
 import psycopg
+from tests.faults.test_kill_nine import OUR_ROLES, Client, at_the_target
 
 from protem.connectors.postgresql.marks import GRANT_LOCK
 from protem.domain.scram import scram_verifier
 from protem.domain.secret import Secret
 from protem.entrypoints.demo.stage import built
-from tests.faults.test_kill_nine import OUR_ROLES, Client, at_the_target
 
 SECONDS = 14
 

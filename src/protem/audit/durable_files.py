@@ -37,7 +37,11 @@ class Disk:
         finally:
             os.close(descriptor)
         self.rename(scratch, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        self.sync_folder(path.parent)
+
+    def sync_folder(self, path: Path) -> None:
+        """Force the names in a folder to disk."""
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.sync(folder)
         finally:

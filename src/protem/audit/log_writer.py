@@ -187,7 +187,10 @@ class LogWriter:
 
     def _open_files(self) -> None:
         self.close()
-        self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if not self._folder.exists():
+            self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            # Or a power cut could keep what is recorded of the log, and lose the log's own name.
+            self._disk.sync_folder(self._folder.parent)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         for name in (log_files.ENTRIES, log_files.LEAVES, log_files.HISTORY):
             self._files[name] = os.open(self._folder / name, flags, FILE_MODE)
