@@ -19,6 +19,7 @@ _LENGTH = struct.Struct("!I")
 _ASKS_ENCRYPTION = {80877103, 80877104}
 """SSLRequest and GSSENCRequest: one byte answers, and another message without a type follows."""
 _CHUNK = 65_536
+_SERVER_FINISHES_WITHIN_SECONDS = 10.0
 
 
 class Fault(enum.Enum):
@@ -32,14 +33,16 @@ class Fault(enum.Enum):
     """Cut before, and nobody can connect until ``heal``."""
     GONE_AFTER = "gone after it"
     """Cut after, and nobody can connect until ``heal``."""
+    LATE = "gone, and it arrives later"
+    """Gone before it for the client; the server gets it all the same, at ``deliver``."""
     HELD = "held up"
     """It and what follows on that connection wait until ``deliver``; nobody is told."""
     SILENCE = "held up with everything else"
     """The same on every connection, new ones too: the network swallows what is sent."""
 
 
-_FOR_GOOD = {Fault.GONE_BEFORE, Fault.GONE_AFTER}
-_AFTER = {Fault.CUT_AFTER, Fault.GONE_AFTER}
+_FOR_GOOD = {Fault.GONE_BEFORE, Fault.GONE_AFTER, Fault.LATE}
+_LOSES_THE_ANSWER = {Fault.CUT_AFTER, Fault.GONE_AFTER, Fault.LATE}
 
 
 class CuttingProxy:
@@ -69,8 +72,7 @@ class CuttingProxy:
         self._deliver, self.held = asyncio.Event(), asyncio.Event()
 
     def heal(self) -> None:
-        """Let no further fault happen, and let clients connect again."""
-        self._faults = {}
+        """Let clients connect again; faults at later messages still happen."""
         self._is_gone = self._is_silent = False
 
     async def deliver(self) -> None:
@@ -114,18 +116,16 @@ class CuttingProxy:
             self.count += 1
             fault = self._faults.get(self.count)
             self._is_gone = self._is_gone or fault in _FOR_GOOD
-            if self._is_gone and fault not in _AFTER:
-                return
             self._is_silent = self._is_silent or fault is Fault.SILENCE
-            if self._is_silent or fault is Fault.HELD:
-                await self._hold()
-            elif fault is Fault.CUT_BEFORE:
+            if fault is Fault.CUT_BEFORE or (self._is_gone and fault not in _LOSES_THE_ANSWER):
                 return
-            if fault in _AFTER:
-                client.transport.abort()  # whatever the server says now is lost
+            if fault in _LOSES_THE_ANSWER:
+                client.transport.abort()
+            if self._is_silent or fault in {Fault.HELD, Fault.LATE}:
+                await self._hold()
             server.write(message)
             await server.drain()
-            if fault in _AFTER:
+            if fault in _LOSES_THE_ANSWER:
                 return
 
     async def _hold(self) -> None:
@@ -144,19 +144,19 @@ class CuttingProxy:
         """Close both sides; the server gets to finish what reached it."""
         with suppress(OSError):
             server.write_eof()
-        with suppress(asyncio.TimeoutError, ConnectionError):
-            await asyncio.wait_for(asyncio.shield(back), 10)
+        await asyncio.wait({back}, timeout=_SERVER_FINISHES_WITHIN_SECONDS)
         back.cancel()
         for writer in (client, server):
             writer.close()
             self._open.discard(writer)
 
-    def close(self) -> None:
-        """Drop every connection."""
-        for task in tuple(self._pumps):
-            task.cancel()
-        for writer in tuple(self._open):
+    async def close(self) -> None:
+        """Drop every connection, and what was held up with it."""
+        for writer in self._open:
             writer.transport.abort()
+        self._deliver.set()
+        if self._pumps:
+            await asyncio.wait(self._pumps)
 
 
 @asynccontextmanager
@@ -169,7 +169,7 @@ async def opened(port: int) -> AsyncIterator[CuttingProxy]:
         yield proxy
     finally:
         server.close()
-        proxy.close()
+        await proxy.close()
 
 
 async def _next_message(reader: asyncio.StreamReader, *, started: bool) -> tuple[bytes, bool]:
