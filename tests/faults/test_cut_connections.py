@@ -96,6 +96,14 @@ async def catalogue(case):
     return tuple(map(tuple, asked))
 
 
+async def sent_now(case, signed, good_for=timedelta(seconds=25)):
+    """The same order, or a new one, as the reconciler dates each try anew."""
+    now = await case.now()
+    signed = signed or await an_order(case)
+    order = replace(signed.order, issued_at=now, provision_by=now + good_for)
+    return replace(signed, order=order)
+
+
 class FirstUse:
     """A grant whose scope has no role yet: the careful way."""
 
@@ -108,6 +116,7 @@ class FirstUse:
         del connector
         if self.order is None:
             self.order, self.half = await an_order(self.case), self.case.public_half()
+        self.order = await sent_now(self.case, self.order)
 
     async def act(self, connector):
         """Provision."""
@@ -126,7 +135,7 @@ class SecondUse(FirstUse):
     async def prepare(self, connector):
         """The scope is in use."""
         await super().prepare(connector)
-        self.first = self.first or await an_order(self.case)
+        self.first = await sent_now(self.case, self.first)
         await connector.provision(self.first, self.half)
 
     async def clear(self):
@@ -147,6 +156,7 @@ class Extension(FirstUse):
         self.later = self.later or await an_order(
             self.case, lasting=timedelta(hours=2), grant_id=self.order.order.grant_id
         )
+        self.later = await sent_now(self.case, self.later)
 
     async def act(self, connector):
         """Move the deadline."""
@@ -211,7 +221,7 @@ class EndOfOneOfTwo(EndInUse):
     async def prepare(self, connector):
         """Both are there."""
         await super().prepare(connector)
-        self.other = self.other or await an_order(self.case)
+        self.other = await sent_now(self.case, self.other)
         await connector.provision(self.other, self.half)
 
     async def clear(self):
@@ -321,22 +331,48 @@ async def test_two_cuts_anywhere_in_a_life_change_nothing_in_the_end(case, proxy
     assert unknown
 
 
-async def test_what_arrives_after_it_was_given_up_is_ended_by_a_later_end(case, proxy):
-    """A message of a provision that comes late, even after an end: the next end removes all."""
-    operation = FirstUse(case)
-    messages, _, _ = await undisturbed(case, proxy, operation)
-    made = 0
+@pytest.mark.parametrize("fault", [Fault.LATE, Fault.HELD], ids=["lost", "paused"])
+@pytest.mark.parametrize("kind", [FirstUse, SecondUse])
+async def test_what_arrives_after_provision_by_makes_nothing(case, proxy, kind, fault):
+    """Held up at any message, by the network or because its sender was stopped, and ended since.
+
+    The end that began after ``provision_by`` is the last: nothing may appear after it.
+    """
+    operation = kind(case)
+    messages, _, expected = await undisturbed(case, proxy, operation)
     for number in range(1, messages + 1):
         async with connected_through(case, proxy) as connector:
             await operation.prepare(connector)
-            proxy.arm({number: Fault.LATE})
-            assert not await tried(operation, connector, proxy)
-            await operation.clear()
+            before = await catalogue(case)
+            operation.order = await sent_now(case, operation.order, timedelta(seconds=0.3))
+            proxy.arm({number: fault})
+            making = asyncio.create_task(tried(operation, connector, proxy))
+            await proxy.held.wait()
+            await asyncio.sleep(0.35)
+            ending = asyncio.create_task(case.connector.end(operation.order.order.grant_id))
+            finished, _ = await asyncio.wait({ending}, timeout=0.3)
             await proxy.deliver()
-            made += await catalogue(case) != NOTHING
+            await asyncio.gather(making, ending, return_exceptions=True)
+            if finished:  # otherwise it waited for the provision, and may have to be called again
+                assert (await catalogue(case))[0] in ((), before[0]), (number, fault)
             await operation.clear()
-            assert await catalogue(case) == NOTHING, number
-    print(f"\n{messages} messages delivered late, {made} of them still took effect")
+            assert await catalogue(case) == NOTHING, (number, fault)
+    assert expected != NOTHING
+
+
+async def test_what_arrives_in_time_is_ended_by_the_end_that_follows(case, proxy):
+    """Before ``provision_by`` a late message may take effect; a grant is ended once more then."""
+    operation = SecondUse(case)
+    async with connected_through(case, proxy) as connector:
+        await operation.prepare(connector)
+        proxy.arm({1: Fault.LATE})
+        assert not await tried(operation, connector, proxy)
+        await case.connector.end(operation.order.order.grant_id)
+        await proxy.deliver()
+        names = [row[0] for row in (await catalogue(case))[0]]
+        assert operation.order.order.grant_id.name_at_target in names
+        await operation.clear()
+    assert await catalogue(case) == NOTHING
 
 
 async def test_an_end_that_arrives_late_takes_nothing_from_another_grant(case, proxy):

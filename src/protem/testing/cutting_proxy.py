@@ -64,6 +64,7 @@ class CuttingProxy:
         self._deliver = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[None] | None] = set()
 
     def arm(self, faults: Mapping[int, Fault]) -> None:
         """Count anew, and let each fault happen at the message of its number (from 1)."""
@@ -76,9 +77,9 @@ class CuttingProxy:
         self._is_gone = self._is_silent = False
 
     async def deliver(self) -> None:
-        """Let what was held up arrive, and wait until the server is through with it."""
+        """Let what was held up arrive; return when the server did what nobody listens to."""
         self._deliver.set()
-        while any(pump.get_name() == "held" for pump in self._pumps):  # noqa: ASYNC110  # short
+        while self._late:  # noqa: ASYNC110  # short
             await asyncio.sleep(0.005)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,6 +104,7 @@ class CuttingProxy:
         finally:
             await self._let_go(writer, server, back)
             self._pumps -= {back, there}
+            self._late.discard(there)
 
     async def _carry(
         self,
@@ -127,11 +129,10 @@ class CuttingProxy:
             await server.drain()
             if fault in _LOSES_THE_ANSWER:
                 return
+            self._late.discard(asyncio.current_task())
 
     async def _hold(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.set_name("held")
+        self._late.add(asyncio.current_task())
         self.held.set()
         await self._deliver.wait()
 
