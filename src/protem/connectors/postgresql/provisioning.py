@@ -94,7 +94,13 @@ async def provision_carefully(connection: Connection, wanted: WantedGrant) -> No
         if existing:
             await _move_deadline(connection, wanted, existing[0])
         else:
-            await connection.execute(_create_role(wanted, connection.info.server_version))
+            # Asked again in the same message: a sender that was stopped in between comes too late.
+            await connection.execute(
+                sql.SQL("{}; {}").format(
+                    _fail_unless_good_now(wanted),
+                    _create_role(wanted, connection.info.server_version),
+                )
+            )
 
 
 async def _ensure_scope_role(connection: Connection, mark: ScopeMark, name: str) -> None:
@@ -145,6 +151,7 @@ async def _move_deadline(connection: Connection, wanted: WantedGrant, row: RoleR
     settled = replace(wanted, mark=replace(wanted.mark, expires_at=deadline))
     role = sql.Identifier(row.name)
     statements = [
+        _fail_unless_good_now(wanted),
         sql.SQL("ALTER ROLE {} CONNECTION LIMIT {} VALID UNTIL {} PASSWORD {}").format(
             role,
             wanted.limits.connections,
