@@ -1,6 +1,7 @@
 """What every run says about itself: the servers at hand, and loudly what did not run."""
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,8 +20,27 @@ def pytest_report_header():
     return f"PostgreSQL servers at hand: {versions}"
 
 
+@pytest.fixture
+def faults_counted(request):
+    """Count what was injected, or found: the sums are told at the end of the run."""
+
+    def count(what, number):
+        request.node.user_properties.append(("fault", (what, number)))
+
+    return count
+
+
 def pytest_terminal_summary(terminalreporter):
-    """List every test that did not run, with its reason and a count."""
+    """Tell what was injected; list every test that did not run, with its reason and a count."""
+    reports = terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", [])
+    sums = Counter()
+    for kind, (what, number) in (p for report in reports for p in report.user_properties):
+        if kind == "fault":
+            sums[what] += number
+    if sums:
+        terminalreporter.section("FAULTS")
+        for what, number in sorted(sums.items()):
+            terminalreporter.line(f"{number:>10,}  {what}")
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
         terminalreporter.section("NOT RUN")

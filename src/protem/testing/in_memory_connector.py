@@ -64,6 +64,12 @@ class InMemoryTarget:
         return handle
 
 
+    def cut_sessions(self, grant_id: GrantId) -> None:
+        """End the sessions of a grant and leave the grant."""
+        for handle in [key for key, owner in self.sessions.items() if owner == grant_id]:
+            del self.sessions[handle]
+
+
 class InMemoryConnector:
     """Implements the connector port over an ``InMemoryTarget``."""
 
@@ -132,8 +138,7 @@ class InMemoryConnector:
         """Forget the grant and its sessions."""
         await self._enter("end")
         self.target.grants.pop(grant_id, None)
-        for handle in [key for key, owner in self.target.sessions.items() if owner == grant_id]:
-            del self.target.sessions[handle]
+        self.target.cut_sessions(grant_id)
 
     async def observe(self) -> Observation:
         """Return this target's grants and their sessions, and strays."""
