@@ -21,7 +21,7 @@ from protem.domain.errors import (
     ProtemError,
     RetryLaterError,
 )
-from protem.domain.grants import TERMINAL, GrantState
+from protem.domain.grants import LIVE, TERMINAL, GrantState
 from protem.domain.identifiers import GroupName, TargetName
 from protem.domain.orders import PublicHalf
 from protem.domain.plans import Plan
@@ -113,7 +113,7 @@ class World:
     Attributes:
         told: grants that somebody was told of.
         told_ended: grants whose end was acknowledged.
-        in_flight: calls that dead processes sent, not delivered yet.
+        in_flight: calls that dead processes sent.
         points: the names of the points that were passed, life by life.
         played: how many of them the last life had passed when the scenario was over.
     """
@@ -146,12 +146,14 @@ class World:
         return self.server
 
     async def deliver(self):
-        """Let what dead processes sent arrive at the target; it may refuse."""
-        while self.in_flight:
+        """Let what was sent and not answered arrive at the target now; it may refuse."""
+        for order, half in (*self.in_flight, *self.server.life.sent):
             try:
-                await self.connector.provision(*self.in_flight.pop())
+                await self.connector.provision(order, half)
             except ProtemError:
                 continue
+            grant = await self.store.read(lambda tx: tx.grants.get(order.order.grant_id))  # noqa: B023  # run at once
+            assert grant.state in LIVE, "a late call undid an end"
 
 
 class Server:
@@ -295,6 +297,11 @@ def fails(error, times):
     return break_target
 
 
+async def loses_call(world):
+    """The next call to provision does not arrive, or not yet."""
+    world.server.life.loses = 1
+
+
 async def loses_answer(world):
     """The target provisions and its answer is lost."""
     world.connector.interrupt_next_provision()
@@ -317,6 +324,8 @@ SCENARIOS = {
         *(wait(minutes=20), work),
     ],
     "provisioned at the second try": [ask, fails(DOWN, 1), work, wait(seconds=1), work, log_in],
+    "lost on the way": [ask, loses_call, work, give_back, work, wait(seconds=1), work],
+    "lost on the way, then not": [ask, loses_call, work, wait(seconds=1), work, revoke, work],
     "provisioned or not": [ask, fails(UNKNOWN, 2), work, wait(seconds=1), give_back, work],
     "answer lost": [ask, loses_answer, work, wait(seconds=1), work, log_in, revoke, work],
     "denied": [ask_for_review, deny, work],
@@ -388,8 +397,7 @@ async def check_nothing_is_left(world):
 
 
 def _die(world, lives):
-    if world.server.life.sent is not None:
-        world.in_flight.append(world.server.life.sent)
+    world.in_flight += world.server.life.sent
     world.boot(lives.pop(0) if lives else None)
 
 
@@ -407,7 +415,7 @@ async def check_quiet(world):
     for ended in world.told_ended:
         assert stored[ended].state is GrantState.ENDED, "a lost revocation"
     entries = await world.store.read(lambda tx: tx.audit.entries(start=0, limit=10_000))
-    sequences = {grant_id: 0 for grant_id in stored}
+    sequences = dict.fromkeys(stored, 0)
     for entry in map(json.loads, (entry.body for entry in entries)):
         if entry["grant"] is not None:
             sequences[entry["grant"]] += 1

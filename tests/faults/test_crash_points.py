@@ -9,13 +9,12 @@ import random
 import secrets
 
 import pytest
-
 from tests.faults.crash_scenarios import SCENARIOS, Deaths, play
 
 PAIRS = int(os.environ.get("PROTEM_FAULT_PAIRS", "10000"))
 SEED = int(os.environ.get("PROTEM_FAULT_SEED", secrets.randbits(32)))
 DELIVERIES = (None, 0, 1, 5)
-"""What a dead process had sent never arrives, or before, soon after, or long after its lease."""
+"""A call without an answer never arrives, or at once, or a little or long after its lease."""
 
 
 def points_of(scenario):
@@ -37,7 +36,8 @@ def test_one_death_at_every_point(scenario, faults_counted):
     """Wherever it dies, the next one leaves no orphan, no late use and no lost revocation."""
     points = points_of(scenario)
     for number, name in enumerate(points, 1):
-        for delivery in DELIVERIES if name == "provision: sent" else (None,):
+        late = name == "provision: sent" or "lost" in scenario
+        for delivery in DELIVERIES if late else (None,):
             deaths = Deaths(at=(number,), delivery=delivery)
             try:
                 asyncio.run(play(SCENARIOS[scenario], deaths))

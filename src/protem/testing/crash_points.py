@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from protem.domain.errors import IndeterminateError
 from protem.domain.identifiers import GrantId
 from protem.domain.observations import Capabilities, Observation
 from protem.domain.orders import PublicHalf, Receipt, SignedOrder
@@ -41,13 +42,15 @@ class Life:
     Attributes:
         dies_at: the number of the point at which it ends, counting from 1; None for never.
         points: the names of those passed.
-        sent: a call that was on its way to the target when the process died.
+        loses: how many of the next calls to provision are lost on the way, for the time being.
+        sent: calls that are on their way to the target; whoever plays the network delivers them.
     """
 
     dies_at: int | None = None
     points: list[str] = field(default_factory=list)
     dead: bool = False
-    sent: tuple[SignedOrder, PublicHalf] | None = None
+    loses: int = 0
+    sent: list[tuple[SignedOrder, PublicHalf]] = field(default_factory=list)
 
     def point(self, name: str) -> None:
         """Pass a point, or die at it.
@@ -110,8 +113,12 @@ class MortalConnector:
         try:
             self._life.point("provision: sent")
         except Crash:
-            self._life.sent = order, public_half
+            self._life.sent.append((order, public_half))
             raise
+        if self._life.loses:
+            self._life.loses -= 1
+            self._life.sent.append((order, public_half))
+            raise IndeterminateError("no answer came")
         receipt = await self._connector.provision(order, public_half)
         self._life.point("provision: made")
         return receipt

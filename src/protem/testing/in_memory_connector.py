@@ -63,7 +63,6 @@ class InMemoryTarget:
         self.sessions[handle] = grant_id
         return handle
 
-
     def cut_sessions(self, grant_id: GrantId) -> None:
         """End the sessions of a grant and leave the grant."""
         for handle in [key for key, owner in self.sessions.items() if owner == grant_id]:
