@@ -9,6 +9,7 @@ second try answers is none of this harness's business, what is true afterwards i
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -297,6 +298,19 @@ def fails(error, times):
     return break_target
 
 
+def meanwhile(step):
+    """``step`` happens while the next call to provision is under way."""
+
+    async def arrange(world):
+        async def act():
+            with suppress(ProtemError):
+                await step(world)
+
+        world.server.life.meanwhile.append(act)
+
+    return arrange
+
+
 async def loses_call(world):
     """The next call to provision does not arrive, or not yet."""
     world.server.life.loses = 1
@@ -326,6 +340,11 @@ SCENARIOS = {
     "provisioned at the second try": [ask, fails(DOWN, 1), work, wait(seconds=1), work, log_in],
     "lost on the way": [ask, loses_call, work, give_back, work, wait(seconds=1), work],
     "lost on the way, then not": [ask, loses_call, work, wait(seconds=1), work, revoke, work],
+    "revoked during the call": [ask, meanwhile(revoke), work, work],
+    "revoked during a call that is lost": [ask, meanwhile(revoke), loses_call, work, work],
+    "extended during the extension": [
+        *(ask, work, log_in, extend, meanwhile(extend), work, wait(minutes=26), work),
+    ],
     "provisioned or not": [ask, fails(UNKNOWN, 2), work, wait(seconds=1), give_back, work],
     "answer lost": [ask, loses_answer, work, wait(seconds=1), work, log_in, revoke, work],
     "denied": [ask_for_review, deny, work],

@@ -14,7 +14,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ class Life:
         dies_at: the number of the point at which it ends, counting from 1; None for never.
         points: the names of those passed.
         loses: how many of the next calls to provision are lost on the way, for the time being.
+        meanwhile: what others do in this process while the next call to provision is under way.
         sent: calls that are on their way to the target; whoever plays the network delivers them.
     """
 
@@ -50,6 +51,7 @@ class Life:
     points: list[str] = field(default_factory=list)
     dead: bool = False
     loses: int = 0
+    meanwhile: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     sent: list[tuple[SignedOrder, PublicHalf]] = field(default_factory=list)
 
     def point(self, name: str) -> None:
@@ -115,6 +117,8 @@ class MortalConnector:
         except Crash:
             self._life.sent.append((order, public_half))
             raise
+        while self._life.meanwhile:
+            await self._life.meanwhile.pop()()
         if self._life.loses:
             self._life.loses -= 1
             self._life.sent.append((order, public_half))
