@@ -29,6 +29,7 @@ from protem.services.keep_time import recall_time
 from protem.services.manage_accounts import declare_accounts
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.surroundings import Limits, Surroundings
+from protem.services.take_over_work import take_over_work
 from protem.signing.local_key import load_key
 from protem.storage.sqlite_store import SqliteStore
 from protem.system.announcer import LocalAnnouncer
@@ -91,6 +92,8 @@ async def open_control_plane(
             limits=_limits(settings.limits),
         )
         await _declare_users(around, settings)
+        if serving:
+            await take_over_work(around)
         yield ControlPlane(
             around=around,
             loops=_loops(around, reconciler, settings.limits),

@@ -173,7 +173,7 @@ def attempt_failed(grant: Grant, at: datetime) -> AuditEvent:
 
 
 def unsettled(grant: Grant, at: datetime) -> AuditEvent:
-    """Of an attempt that others overtook nothing is known: it may take effect until then."""
+    """An attempt that was overtaken, or whose process died, may still take effect until then."""
     until = None if grant.unsettled_until is None else format_instant(grant.unsettled_until)
     return _of_grant("grant.unsettled", grant, at, SYSTEM, until=until)
 

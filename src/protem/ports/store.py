@@ -101,6 +101,10 @@ class WorkRecords(Protocol):
         """Give a lease back; say whether it was still ours."""
         ...
 
+    def leased(self) -> Sequence[tuple[Grant, datetime]]:
+        """Return every grant that is leased, with the end of its lease, passed or not."""
+        ...
+
     def release_all(self) -> None:
         """Forget every lease: for when no process is left that could hold one."""
         ...

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from protem.domain.grants import Grant
+from protem.domain.grants import EndCause, Grant
+from protem.domain.identifiers import GrantId
 
 
 class WorkQueue(Protocol):
@@ -20,4 +21,8 @@ class WorkQueue(Protocol):
 
     def hand_over(self, grant: Grant) -> None:
         """Work on ``grant`` now; its lease is already ours."""
+        ...
+
+    def end_later(self, grant_id: GrantId, *, cause: EndCause, actor: str) -> None:
+        """Remember an end that could not be recorded, and record it when that is possible."""
         ...

@@ -83,6 +83,8 @@ async def _ended_off_the_record(
     grant = await around.store.read(check)
     if grant.state not in LIVE:
         return error
+    cause = EndCause.GIVEN_BACK if grant.principal == principal.id else EndCause.REVOKED
+    around.work_queue.end_later(grant_id, cause=cause, actor=str(principal.id))
     try:
         await end_at_target(around, grant)
     except (ProtemError, TimeoutError):
@@ -90,7 +92,8 @@ async def _ended_off_the_record(
     else:
         said = f"{grant_id} is ended at {grant.target}, but not on record"
     return AuditUnavailableError(
-        f"{said}: {error.message}", next_step=f"protem end {grant_id}, again, when it works"
+        f"{said}: {error.message}",
+        next_step=f"the server records it when it can; if it dies before: protem end {grant_id}",
     )
 
 

@@ -9,6 +9,7 @@ Invariants:
   changed meanwhile (a revocation while provisioning), the outcome is dropped and the grant, read
   again, is worked on at once.
 - This process works on one grant in one task at a time.
+- An end that could not be recorded is remembered and recorded when that is possible again.
 - Ending is tried for ever; after a few failures it is called ``stuck``, which is loud.
 - When nothing can be recorded, what is over is ended all the same (end_unrecorded).
 - A target that is slow or away holds up no other.
@@ -35,7 +36,7 @@ from protem.domain.grant_reconciliation import (
     ReportStray,
     plan,
 )
-from protem.domain.grants import LIVE, Grant, GrantState
+from protem.domain.grants import LIVE, EndCause, Grant, GrantState
 from protem.domain.identifiers import GrantId, TargetName
 from protem.ports.store import Transaction
 from protem.services.activate_grant import last_moment, signed
@@ -46,7 +47,7 @@ from protem.services.attempts import (
     try_to_end,
     try_to_provision,
 )
-from protem.services.end_unrecorded import EndUnrecorded
+from protem.services.end_unrecorded import EndUnrecorded, WantedEnd
 from protem.services.surroundings import Surroundings
 
 SAFETY_POLL = timedelta(seconds=1)
@@ -95,6 +96,10 @@ class ReconcileGrants:
         """Start on a grant whose lease is already ours."""
         self._handed.put_nowait(grant)
 
+    def end_later(self, grant_id: GrantId, *, cause: EndCause, actor: str) -> None:
+        """Remember an end that could not be recorded."""
+        self._unrecorded.want(WantedEnd(grant_id=grant_id, cause=cause, actor=actor))
+
     async def run(self) -> None:
         """Work until cancelled; then finish nothing, since every step can be repeated."""
         try:
@@ -109,6 +114,7 @@ class ReconcileGrants:
     async def run_once(self) -> int:
         """Work off all that is due now; return how many grants that were."""
         done = 0
+        await self._unrecorded.record(self._around())
         while not self._handed.empty():
             await self._finish(self._handed.get_nowait())
             done += 1
@@ -129,6 +135,7 @@ class ReconcileGrants:
             while True:
                 pause = SAFETY_POLL
                 try:
+                    await self._unrecorded.record(around)
                     pause = await self._start_what_is_due()
                 except AuditUnavailableError:
                     pause = SAFETY_POLL
@@ -198,6 +205,10 @@ class ReconcileGrants:
     async def _after(self, ahead: asyncio.Event, grant: Grant) -> Grant | None:
         """Wait for our own task on the same grant; go on with it as it is then, if still ours."""
         await ahead.wait()
+        return await self._if_still_ours(grant)
+
+    async def _if_still_ours(self, grant: Grant) -> Grant | None:
+        """Prolong the lease and return the grant as it is now; None when the lease is another's."""
         around = self._around()
 
         def work(transaction: Transaction) -> Grant | None:
@@ -225,10 +236,10 @@ class ReconcileGrants:
                 event = audit_events.ending(ending, now, audit_events.SYSTEM)
                 tried = Tried(after=ending, event=event)
             case Provision():
-                provisioned = await self._provision(grant)
-                if provisioned is None:
-                    return None
-                tried = provisioned
+                outcome = await self._provision(grant)
+                if not isinstance(outcome, Tried):
+                    return outcome
+                tried = outcome
             case End():
                 tried = await try_to_end(around, grant)
             case EndOrphan() | ReportStray():
@@ -237,11 +248,12 @@ class ReconcileGrants:
                 assert_never(never)
         return await self._record(grant, tried)
 
-    async def _provision(self, grant: Grant) -> Tried | None:
-        """Try with an order that is good for one whole call; None when the lease is another's.
+    async def _provision(self, grant: Grant) -> Tried | Grant | None:
+        """Try with an order that is good for one whole call.
 
         The order that was signed with the decision is, if nothing came in between; a later one is
-        the same but for the time in which the target takes it.
+        the same but for the time in which the target takes it, and is signed only for the grant as
+        it is now: if it changed meanwhile, that is returned; None when the lease is another's.
         """
         around = self._around()
         if grant.order is None:
@@ -249,12 +261,11 @@ class ReconcileGrants:
         order, now = grant.order, around.clock.now()
         if order.order.provision_by - now >= CALL_TIMEOUT:
             return await try_to_provision(around, grant, order)
-        until = now + around.limits.lease
-        if not await around.store.write(
-            lambda tx: tx.work.renew(grant.id, until=until, owner=self._owner)
-        ):
-            return None
-        fresh = signed(around, replace(order.order, issued_at=now, provision_by=last_moment(until)))
+        current = await self._if_still_ours(grant)
+        if current is None or current.version != grant.version:
+            return current
+        provision_by = last_moment(now + around.limits.lease)
+        fresh = signed(around, replace(order.order, issued_at=now, provision_by=provision_by))
         return await try_to_provision(around, grant, fresh)
 
     async def _record(self, before: Grant, tried: Tried) -> Grant | None:

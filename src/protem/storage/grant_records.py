@@ -131,6 +131,11 @@ class WorkTable:
         )
         return released == 1
 
+    def leased(self) -> Sequence[tuple[Grant, datetime]]:
+        """Return what is leased, with the end of each lease."""
+        rows = self._session.rows(statements.WORK_LEASES, {})
+        return tuple((to_grant(row[1:]), to_moment(row[0])) for row in rows)
+
     def release_all(self) -> None:
         """Forget every lease."""
         self._session.change(statements.WORK_RELEASE_ALL, {})

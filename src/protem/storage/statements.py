@@ -104,6 +104,9 @@ WORK_RENEW = _compiled(
     .where(grants.c.id == bindparam("grant_id"), grants.c.lease_owner == bindparam("owner"))
     .values(lease_until=bindparam("until"))
 )
+WORK_LEASES = _compiled(
+    select(grants.c.lease_until, *_GRANT).where(grants.c.lease_until.is_not(None))
+)
 WORK_RELEASE_ALL = _compiled(
     update(grants)
     .where(grants.c.lease_until.is_not(None))

@@ -220,6 +220,12 @@ class _Work(_Records):
         del leases[grant_id]
         return True
 
+    def leased(self) -> Sequence[tuple[Grant, datetime]]:
+        tables = self._transaction.readable
+        return tuple(
+            (tables.grants[grant_id], lease.until) for grant_id, lease in tables.leases.items()
+        )
+
     def release_all(self) -> None:
         self._transaction.changeable.leases.clear()
 

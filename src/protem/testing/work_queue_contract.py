@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from protem.domain.grants import EndCause
 from protem.ports.work_queue import WorkQueue
 from protem.testing.store_samples import pending
 
@@ -25,3 +26,8 @@ class WorkQueueContract:
         """The transaction has committed: whatever happens to the short cut, the caller goes on."""
         for _ in range(1_000):
             queue.hand_over(pending())
+
+    def test_ends_that_could_not_be_recorded_are_taken_at_once(self, queue: WorkQueue) -> None:
+        """Keeping one never fails nor waits, and one that is asked for twice is one."""
+        for _ in range(2):
+            queue.end_later(pending().id, cause=EndCause.REVOKED, actor="local|omar")

@@ -12,7 +12,7 @@ from protem.services.end_grant import end_grant
 from protem.services.end_unrecorded import AGAIN_AFTER, EndUnrecorded
 from protem.services.request_access import request_access
 
-from .conftest import PUBLIC_HALF
+from .conftest import PUBLIC_HALF, eventually
 
 FULL = AuditUnavailableError("the disk is full")
 
@@ -106,15 +106,17 @@ async def test_with_nothing_to_read_the_targets_deadlines_count(company, active)
 
 
 async def test_a_revocation_reaches_the_target_and_says_that_it_is_not_recorded(company, active):
-    """The caller is told both, and what to do; a repetition records it."""
+    """The caller is told both; when the store works again it is recorded, with who asked."""
     with pytest.raises(AuditUnavailableError, match="ended at orders-db, but not on record"):
         await end_grant(company.around, company.omar, active.id)
     assert company.target.grants == {}
     assert company.target.sessions == {}
     company.store.failure = None
-    await end_grant(company.around, company.omar, active.id)
     await company.reconciler.run_once()
-    assert (await stored(company, active.id)).end_cause is EndCause.REVOKED
+    ended = await stored(company, active.id)
+    assert (ended.state, ended.end_cause) == (GrantState.ENDED, EndCause.REVOKED)
+    (entry,) = [row for row in await company.entries() if row["kind"] == "grant.ending"]
+    assert entry["actor"] == str(company.omar.id)
 
 
 async def test_a_revocation_that_fails_at_both_says_so(company, active):
@@ -123,6 +125,10 @@ async def test_a_revocation_that_fails_at_both_says_so(company, active):
     with pytest.raises(AuditUnavailableError, match="neither on record nor at orders-db"):
         await end_grant(company.around, company.omar, active.id)
     assert active.id in company.target.grants
+    running = asyncio.create_task(company.reconciler.run())
+    await eventually(lambda: company.target.grants == {})
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_who_may_not_revoke_may_not_here_either(company, active):
