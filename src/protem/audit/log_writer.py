@@ -188,6 +188,8 @@ class LogWriter:
     def _open_files(self) -> None:
         self.close()
         if not self._folder.exists():
+            if self._head_file.exists():
+                raise _contradiction(f"{self._folder} is gone, of which a head was once signed")
             self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             # Or a power cut could keep what is recorded of the log, and lose the log's own name.
             self._disk.sync_folder(self._folder.parent)

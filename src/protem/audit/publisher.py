@@ -14,11 +14,12 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from protem.audit.disk_thread import DiskThread
 from protem.audit.durable_files import Disk
 from protem.audit.log_files import ENTRIES
 from protem.audit.log_writer import LogWriter
@@ -29,6 +30,7 @@ from protem.ports.store import AuditEntry, Store
 BATCH = 1_000
 COMPARED_AT_OPEN = 1_000
 STALLED_AFTER = 5.0
+_CLOSES_WITHIN_SECONDS = 3.0
 
 
 class AuditPublisher:
@@ -61,7 +63,7 @@ class AuditPublisher:
             disk=disk or Disk(),
         )
         self._turn = asyncio.Lock()
-        self._files = threading.Lock()
+        self._files = DiskThread()
         self._failure: AuditUnavailableError | None = None
         self._busy_since: float | None = None
         self._looks_count_for = looks_count_for
@@ -120,13 +122,14 @@ class AuditPublisher:
         return compared
 
     async def close(self) -> None:
-        """Let go of the folder."""
-        async with self._turn:
-            await self._on_disk(self._writer.close)
+        """Let go of the folder; a disk that hangs is left to the thread and dies with it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSES_WITHIN_SECONDS), self._turn:
+                await self._on_disk(self._writer.close)
 
     async def _bring_up_to_date(self) -> int:
         if self._writer.is_open:
-            await self._on_disk(self._writer.check)
+            await self._check()
         else:
             await self._open()
         while bodies := await self._bodies(self._writer.size):
@@ -134,6 +137,14 @@ class AuditPublisher:
         if self._writer.size != self._writer.signed_size:
             await self._on_disk(self._writer.commit)
         return self._writer.size
+
+    async def _check(self) -> None:
+        """Look at the files; what is not as it was left is opened anew by the next publish."""
+        try:
+            await self._on_disk(self._writer.check)
+        except AuditUnavailableError:
+            await self._on_disk(self._writer.close)
+            raise
 
     async def _open(self) -> None:
         try:
@@ -161,17 +172,16 @@ class AuditPublisher:
         return [entry.body for entry in entries]
 
     async def _on_disk(self, work: Callable[[], object]) -> None:
-        """Run ``work`` on a thread; a cancelled caller leaves it to finish under the lock."""
+        """Run ``work`` on the thread; a cancelled caller leaves it to finish there."""
 
-        def locked() -> None:
-            with self._files:
-                self._busy_since = time.monotonic()
-                try:
-                    work()
-                finally:
-                    self._busy_since = None
+        def timed() -> None:
+            self._busy_since = time.monotonic()
+            try:
+                work()
+            finally:
+                self._busy_since = None
 
-        await asyncio.shield(asyncio.to_thread(locked))
+        await self._files.run(timed)
 
 
 def _differs(what: str) -> AuditUnavailableError:

@@ -97,6 +97,37 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+class DatabaseFile:
+    """The file behind a connection, which must still be the one under its name.
+
+    SQLite writes on into a file that was deleted or replaced, where nobody will find it again.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+        self._paths = (path, path.with_name(f"{path.name}-wal"))
+        self._known: tuple[tuple[int, int], ...] = ()
+
+    def refuse_if_replaced(self) -> None:
+        """Return if what was committed is where the next start will look for it.
+
+        Raises:
+            AuditUnavailableError: when it is not.
+        """
+        try:
+            found = tuple((at.st_dev, at.st_ino) for at in map(os.stat, self._paths))
+        except FileNotFoundError:
+            found = ()
+        if not self._known:
+            self._known = found
+        if found != self._known or not found:
+            raise AuditUnavailableError(
+                f"the database {self._paths[0]} was deleted or replaced under the running server; "
+                "nothing is recorded",
+                next_step="put the right file in its place, then start the server again",
+            )
+
+
 def translate(error: sqlite3.Error | OverflowError | UnicodeError) -> ProtemError:
     """Return what ``error`` means to a caller of the store.
 

@@ -8,6 +8,7 @@ Invariants:
   is not.
 - Each work has a savepoint of its own: one that raises is undone alone.
 - When the group itself fails (disk, lock), every work of it is told so and nothing of it is kept.
+- What was committed to a file that is no longer the database is told as not recorded.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from protem.domain.errors import AuditUnavailableError, ProtemError
 from protem.ports.store import Transaction
-from protem.storage.connections import translate
+from protem.storage.connections import DatabaseFile, translate
 from protem.storage.session import Session
 from protem.storage.transaction import SqlTransaction
 
@@ -46,6 +47,7 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._file = DatabaseFile(connection)
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._gate = threading.Lock()
         self._closing = False
@@ -103,10 +105,13 @@ class Writer:
                 if not job.future.cancelled():
                     self._run_one(job)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._undo(group, translate(error), error)
+            self._file.refuse_if_replaced()
         except _BrokenGroupError as broken:
             self._undo(group, broken.meaning, broken)
+        except AuditUnavailableError as lost:
+            self._undo(group, lost, lost)
+        except sqlite3.Error as error:
+            self._undo(group, translate(error), error)
         except Exception as error:  # noqa: BLE001  # the thread must outlive whatever it is
             self._undo(group, AuditUnavailableError(f"the store failed: {error!r}"), error)
 
