@@ -65,7 +65,7 @@ def report(period, rounds):
     survivors = [fate.granted.role for fate in everyone if fate.gone_at is None]
     if survivors:
         sys.exit(f"{len(survivors)} roles were not ended at all")
-    late = [lag for fate in everyone for lag in fate.let_in_after]
+    late = [one for fate in everyone for one in fate.let_in_late]
     tried = sum(len(fate.logins) for fate in everyone)
     print(f"every {period} s: {len(everyone)} grants, {tried} logins tried, {len(late)} late")
     for what, ends in (

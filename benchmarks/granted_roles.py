@@ -30,8 +30,8 @@ from protem.domain.secret import Secret
 SLEEPING = "select pg_sleep(600)"
 COUNTING = "select sum(x) from (select generate_series(1, 1000000000000) as x) as numbers"
 """A query that never waits for anything and needs no memory."""
-KNOCKS = (-1.0, -0.2, -0.02, 0.0, 0.02, 0.1, 0.3, 1.0)
-"""Seconds from a grant's expiry at which its login is tried."""
+KNOCKS = (float("-inf"), -1.0, -0.2, -0.02, 0.0, 0.02, 0.1, 0.3, 1.0)
+"""Seconds from a grant's expiry at which its login is tried; the first at once."""
 LOOK_SECONDS = 0.02
 _REFUSED = ("password authentication failed", "is not permitted to log in")
 _AT_THE_DOOR = 8
@@ -51,36 +51,46 @@ class Granted:
         return f"protem_{self.id}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """One try to log in: when it began, when it was answered, and whether it was let in."""
+
+    began: float
+    answered: float
+    let_in: bool
+
+
 @dataclass(slots=True, kw_only=True)
 class Fate:
     """What became of one grant; moments are seconds since the epoch, None is never.
 
     Attributes:
-        logins: when each began, and whether it was let in.
+        logins: every try.
         cut_at: when its session was cut, where it had one.
         gone_at: when its role was seen to be gone.
     """
 
     granted: Granted
-    logins: list[tuple[float, bool]] = field(default_factory=list)
+    logins: list[Login] = field(default_factory=list)
     cut_at: float | None = None
     gone_at: float | None = None
 
     @property
-    def let_in_before(self):
-        """Whether the login worked while it was granted."""
-        return any(let_in for began, let_in in self.logins if began < self.granted.expires_at)
+    def let_in_late(self):
+        """Logins that began after the expiry and were let in: there must be none."""
+        return [one for one in self.logins if one.let_in and one.began > self.granted.expires_at]
 
     @property
-    def let_in_after(self):
-        """By how many seconds each late login was late."""
+    def refused_early(self):
+        """Logins that were refused before the expiry: there must be none."""
         expires = self.granted.expires_at
-        return [began - expires for began, let_in in self.logins if let_in and began > expires]
+        return [one for one in self.logins if not one.let_in and one.answered < expires]
 
-    def refused_within(self, seconds):
-        """Whether a login of the first ``seconds`` after the expiry was refused."""
-        since = [(began - self.granted.expires_at, let_in) for began, let_in in self.logins]
-        return any(0 < late <= seconds and not let_in for late, let_in in since)
+    @property
+    def refused_with_role(self):
+        """Logins that were refused while the role was still there."""
+        gone = self.gone_at or time.time()
+        return [one for one in self.logins if not one.let_in and one.answered < gone]
 
 
 class Asker:
@@ -121,8 +131,10 @@ class Asker:
         expires = datetime.fromisoformat(grant["expires_at"]).timestamp()
         return Granted(id=grant["id"], password=password, expires_at=expires)
 
-    def close(self):
-        """Hang up."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self._connection.close()
 
 
@@ -131,12 +143,11 @@ def ask_for_many(stage, count, *, seconds, a_second, clients=4):
     began = time.monotonic()
 
     def some(first):
-        asker = Asker(stage)
         made = []
-        for number in range(first, count, clients):
-            time.sleep(max(0.0, began + number / a_second - time.monotonic()))
-            made.append(asker.ask(seconds))
-        asker.close()
+        with Asker(stage) as asker:
+            for number in range(first, count, clients):
+                time.sleep(max(0.0, began + number / a_second - time.monotonic()))
+                made.append(asker.ask(seconds))
         return made
 
     with ThreadPoolExecutor(clients) as pool:
@@ -228,9 +239,9 @@ async def _knock(stage, fate, door):
             except psycopg.OperationalError as error:
                 if not any(words in str(error) for words in _REFUSED):
                     raise
-                fate.logins.append((began, False))
+                fate.logins.append(Login(began=began, answered=time.time(), let_in=False))
             else:
-                fate.logins.append((began, True))
+                fate.logins.append(Login(began=began, answered=time.time(), let_in=True))
                 await connection.close()
 
 

@@ -1,16 +1,22 @@
 """With the control plane dead for good, the target and the sweep end what it would have ended."""
 
+import asyncio
+import signal
 import subprocess
 import sys
 import time
 
 import psycopg
 import pytest
+from benchmarks.granted_roles import Asker, ask_for_many, fates, sweeping
 
 from protem.entrypoints.demo.stage import built
 
 SLEEP = "select count(*), pg_sleep(60) from shop.orders"
 LENGTH_SECONDS = 4
+GRANTS, LIVE = 200, 40
+PERIOD_SECONDS = 1
+LATEST_SECONDS = PERIOD_SECONDS + 5
 
 
 def run_for(stage, length):
@@ -101,3 +107,53 @@ def test_new_logins_die_natively_at_the_deadline():
             superuser.execute(f"alter role {name} valid until 'infinity'")
             psycopg.connect(login).close()
         client.kill()
+
+
+def test_two_hundred_grants_end_with_nobody_but_the_sweep():
+    """No login is let in after expiry, every session is cut and every role goes, all in time."""
+    with built() as stage:
+        grants = ask_for_many(stage, GRANTS, seconds=22, a_second=20)
+        stage.server.kill()
+        assert min(one.expires_at for one in grants) > time.time() + 2, "made too slowly to tell"
+        with sweeping(stage, PERIOD_SECONDS) as process:
+            found = asyncio.run(fates(stage, grants, live=LIVE, until=2 * LATEST_SECONDS))
+            assert process.poll() is None, "the sweep went on"
+        assert roles(stage) == []
+    assert [late for fate in found for late in fate.let_in_late] == []
+    assert [early for fate in found for early in fate.refused_early] == []
+    assert all(any(one.let_in for one in fate.logins) for fate in found), "each worked in its time"
+    assert all(any(not one.let_in for one in fate.logins) for fate in found), "each was refused"
+    # The sweep leaves half a second for a control plane; who refuses in it is PostgreSQL itself.
+    assert sum(bool(fate.refused_with_role) for fate in found) > GRANTS / 2
+    cut = [fate.cut_at - fate.granted.expires_at for fate in found if fate.cut_at is not None]
+    gone = [fate.gone_at - fate.granted.expires_at for fate in found if fate.gone_at is not None]
+    assert (len(cut), len(gone)) == (LIVE, GRANTS)
+    assert min(cut + gone) >= 0, "nothing ends early"
+    assert max(cut + gone) < LATEST_SECONDS
+    print(f"cut {max(cut):.2f} s, gone {max(gone):.2f} s after expiry at most")
+
+
+def test_a_sweep_beside_a_living_control_plane_does_no_harm():
+    """Both end the same grants; each is on record as expired, none as stuck or removed by hand."""
+    with (
+        built() as stage,
+        sweeping(stage, PERIOD_SECONDS) as process,
+        Asker(stage) as asker,
+    ):
+        grants = ask_for_many(stage, 30, seconds=3, a_second=30)
+        running = asker.ask(900)
+        deadline = time.monotonic() + 20
+        seen = {}
+        while time.monotonic() < deadline and set(seen.values()) != {("ended", "expired")}:
+            time.sleep(0.2)
+            for one in grants:
+                grant = asker.call("GET", f"/v1/grants/{one.id}")
+                seen[one.id] = grant["state"], grant["end_cause"]
+        assert set(seen.values()) == {("ended", "expired")}
+        assert roles(stage) == [running.role], "what runs is left alone"
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert "NOT ended" not in out
+        assert "error" not in out
