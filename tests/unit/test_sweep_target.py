@@ -1,11 +1,13 @@
 """The sweep: what it ends, keeps and reports, with no store."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from protem.domain.errors import RefusedError
+from protem.domain.errors import RefusedError, RetryLaterError
+from protem.services import sweep_target as sweep_service
 from protem.services.sweep_target import sweep_target
 from protem.testing.connector_contract import an_order
 from tests.contracts.connector_cases import InMemoryCase
@@ -95,3 +97,54 @@ async def test_strays_are_cut_and_counted(swept):
     report = await sweep_target(case.connector)
     assert (report.strays, report.ended) == (1, ())
     assert not case.connector.target.sessions
+
+
+async def test_what_somebody_else_ended_meanwhile_is_no_failure(swept):
+    """A control plane was faster: the privilege is gone when it is read back, and that is fine."""
+    case, short, _ = swept
+
+    async def end(grant_id):
+        case.connector.target.grants.pop(grant_id)
+        raise RefusedError("there is no such role")
+
+    case.connector.end = end
+    report = await sweep_target(case.connector)
+    assert (report.ended, report.failed) == ((short,), ())
+
+
+async def test_a_fault_of_ours_spares_nobody_else(swept):
+    """An exception that no connector should raise is reported by its name alone."""
+    case, short, long = swept
+    case.clock.advance(timedelta(hours=2))
+    original = case.connector.end
+
+    async def end(grant_id):
+        if grant_id.name_at_target == short:
+            raise ZeroDivisionError("secret")
+        await original(grant_id)
+
+    case.connector.end = end
+    report = await sweep_target(case.connector)
+    assert report.ended == (long,)
+    assert report.failed == ((short, "unexpected ZeroDivisionError in the connector"),)
+
+
+async def test_a_target_that_does_not_answer_is_not_waited_for(swept, monkeypatch):
+    """One end that hangs is reported and the others are done; so is a look that hangs."""
+    case, short, long = swept
+    case.clock.advance(timedelta(hours=2))
+    monkeypatch.setattr(sweep_service, "_CALL_SECONDS", 0.05)
+    original = case.connector.end
+
+    async def end(grant_id):
+        if grant_id.name_at_target == short:
+            await asyncio.sleep(60)
+        await original(grant_id)
+
+    case.connector.end = end
+    report = await sweep_target(case.connector)
+    assert report.ended == (long,)
+    assert [name for name, _ in report.failed] == [short]
+    case.connector.observe = lambda: asyncio.sleep(60)
+    with pytest.raises(RetryLaterError, match="did not answer"):
+        await sweep_target(case.connector)
