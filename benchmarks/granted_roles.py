@@ -33,6 +33,8 @@ COUNTING = "select sum(x) from (select generate_series(1, 1000000000000) as x) a
 KNOCKS = (float("-inf"), -1.0, -0.2, -0.02, 0.0, 0.02, 0.1, 0.3, 1.0)
 """Seconds from a grant's expiry at which its login is tried; the first at once."""
 LOOK_SECONDS = 0.02
+IMPORT_PATH = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
+"""Children run in another folder and must find the same code."""
 _REFUSED = ("password authentication failed", "is not permitted to log in")
 _AT_THE_DOOR = 8
 
@@ -160,7 +162,7 @@ def sweeping(stage, period):
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(stage.database.folder),
-        "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path),
+        "PYTHONPATH": IMPORT_PATH,
         "PGPASSWORD": (stage.folder / "administrator").read_text(),
         "LANG": "C.UTF-8",
     }
