@@ -21,7 +21,7 @@ from typing import Any
 from measuring import wait_until_idle
 
 FOLDER = Path(__file__).parent
-NOT_PROGRAMS = {"run", "measuring"}
+NOT_PROGRAMS = {"run", "measuring", "granted_roles"}
 PROGRAM_SECONDS = 1800
 
 
