@@ -11,12 +11,13 @@ Invariants (laws 3, 4):
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
 from protem.domain.grants import LIVE, EndCause, Grant, GrantState
+from protem.domain.identifiers import GrantId
 from protem.domain.observations import LiveSession, MarkedPrivilege, Observation
 
 
@@ -77,7 +78,8 @@ def plan(
         now: the moment of this pass, read before ``observed`` was taken.
     """
     known = list(grants)
-    actions = [action for grant in known if (action := _due(grant, observed, now)) is not None]
+    seen = None if observed is None else {one.grant_id for one in observed.privileges}
+    actions = [action for grant in known if (action := _due(grant, seen, now)) is not None]
     if observed is not None:
         explained = {grant.id for grant in known if grant.state in LIVE}
         actions += [
@@ -91,12 +93,12 @@ def plan(
     return tuple(actions)
 
 
-def _due(grant: Grant, observed: Observation | None, now: datetime) -> Action | None:
+def _due(grant: Grant, seen: Set[GrantId | None] | None, now: datetime) -> Action | None:
     match grant.state:
         case GrantState.PENDING | GrantState.APPROVED:
             return Lapse(grant=grant) if grant.lapses_at <= now else None
         case GrantState.PROVISIONING | GrantState.ACTIVE:
-            return _due_while_usable(grant, observed, now)
+            return _due_while_usable(grant, seen, now)
         case GrantState.ENDING | GrantState.STUCK:
             return End(grant=grant)
         case GrantState.ENDED | GrantState.DENIED | GrantState.CANCELLED | GrantState.LAPSED:
@@ -105,15 +107,16 @@ def _due(grant: Grant, observed: Observation | None, now: datetime) -> Action | 
             assert_never(grant.state)
 
 
-def _due_while_usable(grant: Grant, observed: Observation | None, now: datetime) -> Action | None:
+def _due_while_usable(
+    grant: Grant, seen: Set[GrantId | None] | None, now: datetime
+) -> Action | None:
     if grant.expires_at is None or grant.expires_at <= now:
         return BeginEnding(grant=grant, cause=EndCause.EXPIRED)
     if grant.state is GrantState.PROVISIONING or grant.applied_until != grant.expires_at:
         return Provision(grant=grant)
-    if observed is not None:
-        present = {privilege.grant_id for privilege in observed.privileges}
+    if seen is not None:
         # A grant provisioned after the target was read is not missing.
         made_before = grant.provisioned_at is not None and grant.provisioned_at < now
-        if grant.id not in present and made_before:
+        if grant.id not in seen and made_before:
             return BeginEnding(grant=grant, cause=EndCause.REMOVED_AT_TARGET)
     return None
