@@ -13,6 +13,7 @@ same images.
 
 from __future__ import annotations
 
+import posixpath
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,9 +37,14 @@ class Chance(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Names changed at once: a file made, renamed, or (None) deleted."""
+    """Names in one folder changed at once: a file made, renamed, or (None) deleted."""
 
     names: Mapping[str, int | None]
+
+    @property
+    def folder(self) -> str:
+        """The folder that must be synced for this to be safe."""
+        return posixpath.dirname(next(iter(self.names)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +66,14 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A sync that returned: of a file, of all names (None), or of both.
+    """A sync that returned: of a file, of the names in a folder, or of both.
 
     Attributes:
         covers: how many events had happened when it was asked; later ones it says nothing of.
     """
 
     file: int | None
-    names: bool
+    folder: str | None
     covers: int
 
 
@@ -109,10 +115,17 @@ class Recording:
         with self._lock:
             self.events.append(Cut(file, size))
 
-    def sync(self, file: int | None, *, names: bool, covers: int) -> None:
+    def sync(self, file: int | None, *, folder: str | None, covers: int) -> None:
         """Note a sync that returned, and how many events there were when it was asked."""
         with self._lock:
-            self.events.append(Synced(file, names, covers))
+            self.events.append(Synced(file, folder, covers))
+
+    def begin_with(self, name: str, content: bytes) -> None:
+        """Note a file that was there, and safe, before the run."""
+        with self._lock:
+            file = self.file_at(name)
+            self.write(file, 0, content)
+            self.sync(file, folder=posixpath.dirname(name), covers=len(self.events))
 
     def delete(self, name: str) -> None:
         """Note that a name is gone."""
@@ -190,8 +203,13 @@ class _Disk:
             file = self.files.setdefault(event.file, _File())
             while file.loose and file.loose[0][0] < event.covers:
                 _put(file.safe, file.loose.pop(0)[1])
-        while event.names and self.loose_names and self.loose_names[0][0] < event.covers:
-            _rename(self.safe_names, self.loose_names.pop(0)[1])
+        still_loose = []
+        for at, change in self.loose_names:
+            if at < event.covers and event.folder == change.folder:
+                _rename(self.safe_names, change)
+            else:
+                still_loose.append((at, change))
+        self.loose_names = still_loose
 
     def image(self, at: int, chance: Chance, *, holes: bool) -> Image:
         names = dict(self.safe_names)

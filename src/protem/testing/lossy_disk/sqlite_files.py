@@ -143,7 +143,7 @@ class _Opened:
 
     path: str
     number: int
-    syncs_names: bool
+    syncs_folder: bool
 
 
 @dataclass(slots=True)
@@ -197,7 +197,9 @@ class _Layer:
         if code == _OK and self.is_watched(path):
             self.recording.delete(path)
             if sync_folder:
-                self.recording.sync(None, names=True, covers=len(self.recording.events))
+                self.recording.sync(
+                    None, folder=os.path.dirname(path), covers=len(self.recording.events)
+                )
         return code
 
 
@@ -246,8 +248,9 @@ class _FileMethods:
             return _code(error)
         code: int = self._sync_through(file, flags)
         if code == _OK:
-            names, opened.syncs_names = opened.syncs_names, False
-            self._layer.recording.sync(opened.number, names=names, covers=asked)
+            folder = os.path.dirname(opened.path) if opened.syncs_folder else None
+            opened.syncs_folder = False
+            self._layer.recording.sync(opened.number, folder=folder, covers=asked)
         return code
 
 
