@@ -43,6 +43,7 @@ class SteeredServer:
 
     def __init__(self, stage):
         stage.server.stop()
+        self.process = None
         self.stage, self.state = stage, stage.folder / "state"
         self.fault = stage.folder / "fault"
         sign_in = (stage.folder / "homes/dana/state/protem/sign-in.json").read_text()
@@ -65,7 +66,7 @@ class SteeredServer:
 
     def stop(self):
         """Stop it in order; return how long that took, or None where it had to be killed."""
-        if self.process.poll() is not None:
+        if self.process is None or self.process.poll() is not None:
             return 0.0
         before = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
@@ -150,18 +151,22 @@ def stage():
 def server(stage):
     """A server that works; the test makes its disk fail."""
     server = SteeredServer(stage)
-    server.start()
-    yield server
-    server.fault.unlink(missing_ok=True)
-    server.stop()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.fault.unlink(missing_ok=True)
+        server.stop()
 
 
 @contextlib.contextmanager
 def steered(server, what):
     """The server's own file calls fail, or hang."""
     server.fault.write_text(what)
-    yield
-    server.fault.unlink()
+    try:
+        yield
+    finally:
+        server.fault.unlink()
 
 
 @contextlib.contextmanager
@@ -169,8 +174,10 @@ def file_size_limit(server):
     """The kernel lets the server write no byte more to any file."""
     none = resource.RLIM_INFINITY
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1, none))
-    yield
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (none, none))
+    try:
+        yield
+    finally:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (none, none))
 
 
 @contextlib.contextmanager
@@ -180,8 +187,10 @@ def moved_away(path, stand_in=None):
     path.rename(kept)
     if stand_in == "copy":
         shutil.copy(kept, path)
-    yield
-    kept.rename(path)
+    try:
+        yield
+    finally:
+        kept.rename(path)
 
 
 @contextlib.contextmanager
@@ -190,8 +199,10 @@ def deleted_and_restored(folder):
     copy = folder.with_name(f"{folder.name}.copy")
     shutil.copytree(folder, copy)
     shutil.rmtree(folder)
-    yield
-    copy.rename(folder)
+    try:
+        yield
+    finally:
+        copy.rename(folder)
 
 
 def refused(server, at_once):
@@ -247,15 +258,20 @@ def story(server, fault, *, at_once=True):
 
 
 def check_books(server, *grants):
-    """Stop, and read the published log: intact, whole, with both ends in it."""
-    assert server.stop() is not None
-    key = VerifierKey.parse(server.stage.audit_key.read_text())
+    """Read the published log: both ends come into it, and after a stop it is intact and whole."""
     folder = server.stage.audit_folder
+
+    def are_published():
+        lines = (folder / "entries.jsonl").read_bytes().splitlines()
+        entries = [json.loads(line) for line in lines]
+        ended = {entry.get("grant") for entry in entries if entry["kind"] == "grant.ended"}
+        return set(grants) <= ended
+
+    wait_until(are_published, 10, "the ends are not in the log")
+    assert server.stop() is not None, "had to be killed"
+    key = VerifierKey.parse(server.stage.audit_key.read_text())
     report = verify_log(folder, key, check_rules=True, require_covered=True)
     assert report.intact, report.findings
-    entries = [json.loads(line) for line in (folder / "entries.jsonl").read_bytes().splitlines()]
-    ended = {entry.get("grant") for entry in entries if entry["kind"] == "grant.ended"}
-    assert set(grants) <= ended
 
 
 @pytest.mark.postgresql
@@ -348,5 +364,7 @@ def filled(server):
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
-    yield
-    filler.unlink()
+    try:
+        yield
+    finally:
+        filler.unlink()
