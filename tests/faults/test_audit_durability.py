@@ -101,9 +101,7 @@ async def recorded(folder, store, chance, forgets=()):
             if log is not None:
                 await log.close()
             recording.file_at(str(folder))
-            log = AuditPublisher(
-                store=store, signer=key, folder=folder, origin=ORIGIN, disk=disk
-            )
+            log = AuditPublisher(store=store, signer=key, folder=folder, origin=ORIGIN, disk=disk)
         for number in range(chance.randrange(6)):
             event = AuditEvent(
                 kind="account.changed",
