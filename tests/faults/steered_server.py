@@ -1,4 +1,4 @@
-"""A real server whose disk does what the test says: run as a program, before ``protem``'s arguments.
+"""A real server whose disk does what the test says: a program around ``protem``.
 
 ``steered_server.py FAULT STATE server --config ...``: while the file FAULT exists, its one line
 says what fails below the folder STATE: ``store hangs``, ``store full``, ``store read-only``,

@@ -6,6 +6,7 @@ by a publisher over the same store, as after a restart.
 
 import base64
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.faults.chance import how_many, seeded
 
 from protem.audit import checkpoint as checkpoints
 from protem.audit import log_files
@@ -27,7 +29,6 @@ from protem.domain.errors import AuditUnavailableError
 from protem.signing.local_key import LocalKey
 from protem.testing.in_memory_store import InMemoryStore
 from protem.testing.lossy_disk.recording import Recording, images
-from tests.faults.chance import how_many, seeded
 
 ORIGIN = "protem.test/log"
 RUNS = 4
@@ -45,8 +46,8 @@ class ForgettingDisk(Disk):
 
     def append(self, descriptor, data):
         """Append, and note where; a file cut by its owner meanwhile is cut in the record too."""
-        path = os.readlink(f"/proc/self/fd/{descriptor}")
-        file, offset = self.recording.file_at(path), os.fstat(descriptor).st_size
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        file, offset = self.recording.file_at(str(path)), os.fstat(descriptor).st_size
         if offset < self.sizes.get(file, 0):
             self.recording.cut(file, offset)
         super().append(descriptor, data)
@@ -55,17 +56,17 @@ class ForgettingDisk(Disk):
 
     def sync(self, descriptor):
         """Sync a file, or a folder's names."""
-        path = os.readlink(f"/proc/self/fd/{descriptor}")
-        for name in os.listdir(path) if Path(path).is_dir() else ():
-            self.recording.file_at(f"{path}/{name}")  # made meanwhile by their owner
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        for inside in path.iterdir() if path.is_dir() else ():
+            self.recording.file_at(str(inside))  # made meanwhile by their owner
         asked = len(self.recording.events)
         super().sync(descriptor)
-        if Path(path).name in self.forgets_syncs_of:
+        if path.name in self.forgets_syncs_of:
             return
-        if Path(path).is_dir():
-            self.recording.sync(None, folder=path, covers=asked)
+        if path.is_dir():
+            self.recording.sync(None, folder=str(path), covers=asked)
         else:
-            self.recording.sync(self.recording.file_at(path), folder=None, covers=asked)
+            self.recording.sync(self.recording.file_at(str(path)), folder=None, covers=asked)
 
     def rename(self, source, destination):
         """Rename, which a cut may undo."""
@@ -136,7 +137,8 @@ async def wrong_after(image, signed, store, place):
     try:
         size = await log.publish()
     except AuditUnavailableError as error:
-        return Counter({f"false alarm: {error.message.split(': ', 1)[1][:60]}": 1})
+        reason = re.sub(r"/\S+/|\d+", "", error.message.split(": ", 1)[1])
+        return Counter({f"false alarm: {reason[:40]}": 1})
     finally:
         await log.close()
     wrong = Counter()

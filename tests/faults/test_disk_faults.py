@@ -252,8 +252,9 @@ def story(server, fault, *, at_once=True):
         wait_until(lambda g=grant: server.state_of(g) == "ended", RECOVERED_WITHIN, "not recorded")
     server.end(server.granted(900))
     print(
-        f"\n{said}\nrefused after {max(refusals):.2f} s at most; end: {status} after {ending:.2f} s, "
-        f"gone after {ended:.2f} s; expired one gone {late:+.2f} s after its time; "
+        f"\n{said}\nrefused after {max(refusals):.2f} s at most; "
+        f"end: {status} after {ending:.2f} s, gone after {ended:.2f} s; "
+        f"expired one gone {late:+.2f} s after its time; "
         f"down {down:.0f} s, ready {recovered:.2f} s after"
     )
     return long, short
@@ -293,7 +294,7 @@ def test_no_file_can_grow(server):
 @pytest.mark.parametrize("stand_in", [None, "copy"])
 @pytest.mark.parametrize("name", ["protem.db", "protem.db-wal"])
 def test_a_database_that_is_not_ours_any_more(server, name, stand_in):
-    """Deleted or replaced under the server: what it writes would be nowhere, so nothing is granted."""
+    """What is written to a file that was deleted or replaced is lost, so nothing is granted."""
     check_books(server, *story(server, moved_away(server.state / name, stand_in)))
 
 
@@ -312,7 +313,7 @@ def test_a_log_that_is_gone_or_another(server, name, stand_in):
 
 @pytest.mark.postgresql
 def test_a_log_restored_from_a_copy(server):
-    """The folder is deleted and comes back from a copy, as the refusal advises: no restart needed."""
+    """Deleted, and back from a copy as the refusal advises: it goes on without a restart."""
     fault = deleted_and_restored(server.state / "audit")
     check_books(server, *story(server, fault, at_once=False))
 
@@ -326,7 +327,7 @@ def test_a_log_whose_disk_hangs(server):
 @pytest.mark.postgresql
 @pytest.mark.parametrize("what", ["store hangs", "audit hangs"])
 def test_a_server_whose_disk_hangs_can_be_stopped(server, what):
-    """Told to stop while a sync does not return, it is gone in seconds, and the next start is good."""
+    """Told to stop while a sync does not return, it is gone in seconds; the next start is good."""
     grant = server.granted(900)
     with steered(server, what):
         time.sleep(1.5)

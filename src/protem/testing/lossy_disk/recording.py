@@ -78,13 +78,25 @@ class Synced:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """A sync of a file that failed: any part of what it was to cover is there, the rest never is.
+
+    A later sync that succeeds does not bring it back: the system has called the pages clean
+    (wiki.postgresql.org/wiki/Fsync_Errors).
+    """
+
+    file: int
+    covers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """The world was told that this will stay."""
 
     what: int
 
 
-Event = Named | Written | Cut | Synced | Acknowledged
+Event = Named | Written | Cut | Synced | Dropped | Acknowledged
 
 
 @dataclass(slots=True)
@@ -119,6 +131,11 @@ class Recording:
         """Note a sync that returned, and how many events there were when it was asked."""
         with self._lock:
             self.events.append(Synced(file, folder, covers))
+
+    def fail_sync(self, file: int, *, covers: int) -> None:
+        """Note a sync that failed, and how many events there were when it was asked."""
+        with self._lock:
+            self.events.append(Dropped(file, covers))
 
     def begin_with(self, name: str, content: bytes) -> None:
         """Note a file that was there, and safe, before the run."""
@@ -175,7 +192,7 @@ def images(
     done = 0
     for moment in moments:
         while done < moment:
-            disk.apply(done, recording.events[done])
+            disk.apply(done, recording.events[done], chance)
             done += 1
         yield disk.image(done, chance, holes=holes)
 
@@ -187,7 +204,7 @@ class _Disk:
     loose_names: list[tuple[int, Named]] = field(default_factory=list)
     promised: list[int] = field(default_factory=list)
 
-    def apply(self, at: int, event: Event) -> None:
+    def apply(self, at: int, event: Event, chance: Chance) -> None:
         match event:
             case Named():
                 self.loose_names.append((at, event))
@@ -195,6 +212,8 @@ class _Disk:
                 self.files.setdefault(event.file, _File()).loose.append((at, event))
             case Synced():
                 self._sync(event)
+            case Dropped():
+                self._drop(event, chance)
             case Acknowledged():
                 self.promised.append(event.what)
 
@@ -211,10 +230,17 @@ class _Disk:
                 still_loose.append((at, change))
         self.loose_names = still_loose
 
+    def _drop(self, event: Dropped, chance: Chance) -> None:
+        file = self.files.setdefault(event.file, _File())
+        covered = [change for change in file.loose if change[0] < event.covers]
+        del file.loose[: len(covered)]
+        for _, change in _survivors(covered, chance, holes=True):
+            _put(file.safe, change)
+
     def image(self, at: int, chance: Chance, *, holes: bool) -> Image:
         names = dict(self.safe_names)
-        for _, change in _survivors(self.loose_names, chance, holes=holes):
-            _rename(names, change)
+        for _, renaming in _survivors(self.loose_names, chance, holes=holes):
+            _rename(names, renaming)
         found: dict[str, bytes] = {}
         for name, number in names.items():
             file = self.files.get(number, _File())

@@ -18,6 +18,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import posixpath
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,8 +95,6 @@ def watched(folder: Path, watcher: Watcher, recording: Recording | None = None) 
     """
     library = _library()
     original = ctypes.cast(library.sqlite3_vfs_find(None), ctypes.POINTER(_Vfs))
-    if not original or original.contents.iVersion < 1:
-        raise NotHookableError("SQLite has no default VFS here")
     layer = _Layer(original.contents, os.path.realpath(folder), watcher, recording or Recording())
     _KEPT.append(layer)
     library.sqlite3_vfs_register(ctypes.byref(layer.vfs), 1)
@@ -198,7 +197,7 @@ class _Layer:
             self.recording.delete(path)
             if sync_folder:
                 self.recording.sync(
-                    None, folder=os.path.dirname(path), covers=len(self.recording.events)
+                    None, folder=posixpath.dirname(path), covers=len(self.recording.events)
                 )
         return code
 
@@ -245,10 +244,11 @@ class _FileMethods:
         try:
             self._layer.watcher.syncing(opened.path)
         except OSError as error:
+            self._layer.recording.fail_sync(opened.number, covers=asked)
             return _code(error)
         code: int = self._sync_through(file, flags)
         if code == _OK:
-            folder = os.path.dirname(opened.path) if opened.syncs_folder else None
+            folder = posixpath.dirname(opened.path) if opened.syncs_folder else None
             opened.syncs_folder = False
             self._layer.recording.sync(opened.number, folder=folder, covers=asked)
         return code
