@@ -124,6 +124,11 @@ class SteeredServer:
         """Return the recorded state of a grant."""
         return self.call("GET", f"/v1/grants/{grant}")[1].get("state")
 
+    def on_record(self):
+        """Return the grants of the first page that the books call active."""
+        found = self.call("GET", "/v1/grants?mine=true&state=active")[1]
+        return {grant["id"] for grant in found["items"]}
+
     def at_the_target(self):
         """Return the grants whose roles PostgreSQL holds."""
         query = "select rolname from pg_roles where rolname ~ '^protem_[0-7]'"
@@ -251,6 +256,7 @@ def story(server, fault, *, at_once=True):
     for grant in (long, short):
         wait_until(lambda g=grant: server.state_of(g) == "ended", RECOVERED_WITHIN, "not recorded")
     server.end(server.granted(900))
+    wait_until(lambda: server.at_the_target() == server.on_record(), 40, "an orphan, or a ghost")
     print(
         f"\n{said}\nrefused after {max(refusals):.2f} s at most; "
         f"end: {status} after {ending:.2f} s, gone after {ended:.2f} s; "
