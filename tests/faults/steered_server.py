@@ -1,8 +1,8 @@
 """A real server whose disk does what the test says: a program around ``protem``.
 
 ``steered_server.py FAULT STATE server --config ...``: while the file FAULT exists, its one line
-says what fails below the folder STATE: ``store hangs``, ``store full``, ``store read-only``,
-``audit hangs``. SQLite's file calls and the log's syncs look at it before each write.
+says what fails below the folder STATE: ``store full``, ``store read-only``, ``store hangs`` (its
+syncs), ``store dead`` (all of it hangs), ``audit hangs``. SQLite's file calls and the log's syncs look at it before each operation.
 """
 
 import contextlib
@@ -33,8 +33,14 @@ class SteeredDisk(Watcher):
         while self.now() == what:
             time.sleep(0.02)
 
+    def reading(self, path):
+        """Hang where the whole disk does."""
+        del path
+        self.wait_while("store dead")
+
     def writing(self, path):
         """Fail as a full or a read-only disk does."""
+        self.wait_while("store dead")
         number = {"store full": errno.ENOSPC, "store read-only": errno.EROFS}.get(self.now())
         if number:
             raise OSError(number, "steered", path)

@@ -291,6 +291,26 @@ def test_a_store_that_cannot_be_written(server, what):
 
 
 @pytest.mark.postgresql
+def test_a_store_whose_disk_is_dead(server):
+    """Not even reads return: every answer in time all the same; the deadlines at the target hold."""
+    short = server.granted(SHORT_SECONDS)
+    with steered(server, "store dead"):
+        refusals = [server.ask(900) for _ in range(3)]
+        ending = server.end(short)
+        print()
+        for status, answer, seconds in [*refusals, ending]:
+            print(f"{status} after {seconds:.2f} s: {answer.get('detail')}")
+        assert {status for status, *_ in refusals} == {503}
+        assert max(seconds for *_, seconds in [*refusals, ending]) < PROMISED_SECONDS
+        late = wait_until(lambda: short not in server.at_the_target(), ENDED_WITHIN * 2, "lives")
+        print(f"the expired one was gone {late:.1f} s after these answers")
+    print(f"ready {wait_until(server.is_ready, RECOVERED_WITHIN, 'not ready'):.1f} s after")
+    wait_until(lambda: server.state_of(short) == "ended", RECOVERED_WITHIN, "not recorded")
+    wait_until(lambda: server.at_the_target() == server.on_record(), 40, "an orphan, or a ghost")
+    check_books(server, short)
+
+
+@pytest.mark.postgresql
 def test_no_file_can_grow(server):
     """A limit of the kernel on all the server's files, its log's own included."""
     check_books(server, *story(server, file_size_limit(server)))

@@ -2,7 +2,7 @@
 
 The driver's library is found where the process has it loaded, and a copy of its default VFS is
 registered as the default. The copy opens files as the original does, then puts our functions in
-place of three of the file's methods (write, truncate, sync) and calls through to the originals;
+place of four of the file's methods (read, write, truncate, sync) and calls through to the originals;
 locks and shared memory stay untouched (sqlite.org/vfs.html, sqlite3.h: sqlite3_vfs,
 sqlite3_io_methods).
 
@@ -34,7 +34,7 @@ _OPEN_CREATE, _OPEN_NEW_NAME = 0x4, 0x800 | 0x80000
 _Pointer = ctypes.c_void_p
 _Integer = ctypes.c_int
 _Long = ctypes.c_int64
-_Write = ctypes.CFUNCTYPE(_Integer, _Pointer, _Pointer, _Integer, _Long)
+_Transfer = ctypes.CFUNCTYPE(_Integer, _Pointer, _Pointer, _Integer, _Long)
 _Truncate = ctypes.CFUNCTYPE(_Integer, _Pointer, _Long)
 _Sync = ctypes.CFUNCTYPE(_Integer, _Pointer, _Integer)
 _Open = ctypes.CFUNCTYPE(_Integer, _Pointer, _Pointer, _Pointer, _Integer, _Pointer)
@@ -76,6 +76,9 @@ class Watcher:
 
     ``OSError(ENOSPC)`` becomes SQLITE_FULL, any other SQLITE_IOERR.
     """
+
+    def reading(self, path: str) -> None:
+        """Asked before a read that SQLite's own cache does not answer."""
 
     def writing(self, path: str) -> None:
         """Asked before a write or a change of size."""
@@ -203,20 +206,35 @@ class _Layer:
 
 
 class _FileMethods:
-    """A copy of one set of file methods with ours in three places."""
+    """A copy of one set of file methods with ours in four places."""
 
     def __init__(self, layer: _Layer, address: int) -> None:
         self._layer = layer
         original = _Methods.from_address(address)
-        self._write_through = _Write(original.xWrite)
+        self._read_through = _Transfer(original.xRead)
+        self._write_through = _Transfer(original.xWrite)
         self._truncate_through = _Truncate(original.xTruncate)
         self._sync_through = _Sync(original.xSync)
         # Older interfaces are shorter than the structure; what lies behind is never called.
         self._copy = _Methods.from_buffer_copy(original)
-        self._callbacks = (_Write(self._write), _Truncate(self._truncate), _Sync(self._sync))
-        addresses = [_address(call) for call in self._callbacks]
-        self._copy.xWrite, self._copy.xTruncate, self._copy.xSync = addresses
+        self._callbacks = (
+            _Transfer(self._read),
+            _Transfer(self._write),
+            _Truncate(self._truncate),
+            _Sync(self._sync),
+        )
+        read, write, truncate, sync = (_address(call) for call in self._callbacks)
+        self._copy.xRead, self._copy.xWrite = read, write
+        self._copy.xTruncate, self._copy.xSync = truncate, sync
         self.address = ctypes.addressof(self._copy)
+
+    def _read(self, file: int, into: int, length: int, offset: int) -> int:
+        try:
+            self._layer.watcher.reading(self._layer.opened(file).path)
+        except OSError as error:
+            return _code(error)
+        code: int = self._read_through(file, into, length, offset)
+        return code
 
     def _write(self, file: int, data: int, length: int, offset: int) -> int:
         opened = self._layer.opened(file)
