@@ -2,7 +2,8 @@
 
 ``steered_server.py FAULT STATE server --config ...``: while the file FAULT exists, its one line
 says what fails below the folder STATE: ``store full``, ``store read-only``, ``store hangs`` (its
-syncs), ``store dead`` (all of it hangs), ``audit hangs``. SQLite's file calls and the log's syncs look at it before each operation.
+syncs), ``store dead`` (all of it hangs), ``audit hangs``. SQLite's file calls and the log's syncs
+look at it before each operation.
 """
 
 import contextlib

@@ -292,7 +292,7 @@ def test_a_store_that_cannot_be_written(server, what):
 
 @pytest.mark.postgresql
 def test_a_store_whose_disk_is_dead(server):
-    """Not even reads return: every answer in time all the same; the deadlines at the target hold."""
+    """Not even reads return: every answer in time all the same; what expires is ended."""
     short = server.granted(SHORT_SECONDS)
     with steered(server, "store dead"):
         refusals = [server.ask(900) for _ in range(3)]

@@ -2,9 +2,8 @@
 
 The driver's library is found where the process has it loaded, and a copy of its default VFS is
 registered as the default. The copy opens files as the original does, then puts our functions in
-place of four of the file's methods (read, write, truncate, sync) and calls through to the originals;
-locks and shared memory stay untouched (sqlite.org/vfs.html, sqlite3.h: sqlite3_vfs,
-sqlite3_io_methods).
+place of four of the file's methods (read, write, truncate, sync), which call the originals; locks
+and shared memory stay untouched (sqlite.org/vfs.html, sqlite3.h: sqlite3_vfs, sqlite3_io_methods).
 
 Not here: what a cut leaves (recording).
 
