@@ -201,15 +201,15 @@ def moved_away(path, stand_in=None):
 
 
 @contextlib.contextmanager
-def deleted_and_restored(folder):
-    """A folder is deleted, and later comes back from a copy: other files with the same bytes."""
-    copy = folder.with_name(f"{folder.name}.copy")
-    shutil.copytree(folder, copy)
-    shutil.rmtree(folder)
+def lost_and_restored(folder):
+    """A folder is gone at once, and later back from a copy: other files with the same bytes."""
+    lost = folder.with_name(f"{folder.name}.lost")
+    folder.rename(lost)
     try:
         yield
     finally:
-        copy.rename(folder)
+        shutil.copytree(lost, folder)
+        shutil.rmtree(lost)
 
 
 def refused(server, at_once):
@@ -340,7 +340,7 @@ def test_a_log_that_is_gone_or_another(server, name, stand_in):
 @pytest.mark.postgresql
 def test_a_log_restored_from_a_copy(server):
     """Deleted, and back from a copy as the refusal advises: it goes on without a restart."""
-    fault = deleted_and_restored(server.state / "audit")
+    fault = lost_and_restored(server.state / "audit")
     check_books(server, *story(server, fault, at_once=False))
 
 
