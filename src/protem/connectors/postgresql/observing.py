@@ -36,11 +36,19 @@ SELECT r.rolname, r.rolsuper,
        (SELECT count(*) FROM pg_shdepend s
         WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
           AND s.deptype IN ('a', 'o')
-          AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
+          AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))),
+       coalesce(a.sessions, 0), a.since
 FROM pg_roles r
+LEFT JOIN (SELECT usesysid, count(*) AS sessions, min(backend_start) AS since
+           FROM pg_stat_activity GROUP BY usesysid) a ON a.usesysid = r.oid
 WHERE r.rolcanlogin AND r.rolname !~ '^protem_[0-7]' AND r.rolname <> current_user
 ORDER BY r.rolname
 """)
+_REMOVAL = sql.SQL(
+    "ALTER ROLE {role} NOLOGIN; "
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name}; "
+    "DROP OWNED BY {role}; DROP ROLE {role};"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +68,13 @@ class _Seen:
 
 async def observe(connection: Connection, target: str | None) -> Observation:
     """Return every marked role of this target and database, and every session of one or a stray."""
+    at = await read_back.read_clock(connection)  # first: all that follows is as of then or later
     rows = await read_back.read_roles(connection)
     sessions = await read_back.read_sessions(connection)
     existing = await read_back.existing_roles(connection, (found.role for found in sessions))
     held = await read_back.read_held(connection, [row.oid for row in rows])
     seen = _Seen(
-        at=await read_back.read_clock(connection),
+        at=at,
         target=target,
         database=connection.info.dbname,
         scope_roles={row.name: row for row in rows if row.name.startswith(SCOPE_MARK)},
@@ -172,15 +181,34 @@ def _scope_deviations(scope_role: RoleRow, mark: GrantMark | None, held: Held) -
 
 
 async def standing_privileges(connection: Connection) -> tuple[StandingPrivilege, ...]:
-    """Return unmarked login roles that are superuser, or hold rights or memberships here."""
+    """Return unmarked login roles that are superuser, or hold rights or memberships here.
+
+    The server keeps no record of logins: only use at this moment can be told, and since when only
+    to an administrator who may read all statistics.
+    """
+    rows = await (await connection.execute(_STANDING)).fetchall()
     found = []
-    for name, is_superuser, member_of, count in await (
-        await connection.execute(_STANDING)
-    ).fetchall():
+    for name, is_superuser, member_of, count, sessions, since in rows:
         facts = ["is a superuser"] if is_superuser else []
         facts += [f"is a member of {', '.join(map(ascii, member_of))}"] if member_of else []
         facts += [f"owns or holds rights on {count} objects"] if count else []
         if facts:
-            message = f"{name!a} can log in at any time and {' and '.join(facts)}"
-            found.append(StandingPrivilege(name=name, message=message))
+            found.append(
+                StandingPrivilege(
+                    name=name,
+                    message=f"{name!a} can log in at any time and {' and '.join(facts)}",
+                    sessions=sessions,
+                    in_use_since=since,
+                    removal=f"ALTER ROLE {_quoted(name)} NOLOGIN;",
+                )
+            )
     return tuple(found)
+
+
+def removal_by_hand(name: str) -> str:
+    """Return what a superuser types in the database to end and remove the role ``name``."""
+    return _REMOVAL.format(role=sql.Identifier(name), name=sql.Literal(name)).as_string(None)
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string(None)
