@@ -95,7 +95,7 @@ class TargetObserver:
 
     async def _look(self) -> None:
         now = self.around.clock.now()
-        await self.ends.recall(self.around.store)
+        await self.ends.recall(self.around.store, now)
         due = self._stated_at is None or now - self._stated_at >= self.statement_every
         ends = self.ends.take_news(self.target)
         state = await observe_target(

@@ -66,13 +66,17 @@ class EndsToAttest:
         """Return how many ends of the target no statement closes yet."""
         return len(self._ends[target])
 
-    async def recall(self, store: Store) -> None:
-        """Find, once, what an earlier run of the server left unattested, at the log's end."""
+    async def recall(self, store: Store, now: datetime) -> None:
+        """Find, once, what an earlier run of the server left unattested, at the log's end.
+
+        It ended before ``now``, whatever a clock said then that a person corrected since.
+        """
         async with self._recalling:
             if self._recalled:
                 return
             for target, ends in (await store.read(_unattested)).items():
-                self._ends[target] = {**ends, **self._ends[target]}
+                earlier = {grant_id: min(at, now) for grant_id, at in ends.items()}
+                self._ends[target] = {**earlier, **self._ends[target]}
             self._recalled = True
 
 
