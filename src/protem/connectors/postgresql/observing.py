@@ -40,7 +40,7 @@ SELECT r.rolname, r.rolsuper,
        coalesce(a.sessions, 0), a.since
 FROM pg_roles r
 LEFT JOIN (SELECT usesysid, count(*) AS sessions, min(backend_start) AS since
-           FROM pg_stat_activity GROUP BY usesysid) a ON a.usesysid = r.oid
+           FROM pg_stat_activity WHERE datid IS NOT NULL GROUP BY usesysid) a ON a.usesysid = r.oid
 WHERE r.rolcanlogin AND r.rolname !~ '^protem_[0-7]' AND r.rolname <> current_user
 ORDER BY r.rolname
 """)
