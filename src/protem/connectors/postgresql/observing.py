@@ -196,7 +196,7 @@ async def standing_privileges(connection: Connection) -> tuple[StandingPrivilege
             found.append(
                 StandingPrivilege(
                     name=name,
-                    message=f"{name!a} can log in at any time and {' and '.join(facts)}",
+                    message=f"can log in at any time and {' and '.join(facts)}",
                     sessions=sessions,
                     in_use_since=since,
                     removal=f"ALTER ROLE {_quoted(name)} NOLOGIN;",

@@ -84,12 +84,13 @@ def sweep_command(around: Surroundings, grant: Grant) -> str:
 def _stuck(around: Surroundings, grant: Grant, now: datetime) -> DoctorFinding:
     late = overdue_by(grant, now)
     deadline = f"deadline {format_duration(late)} ago" if late else "before its deadline"
+    tried_for = format_duration(ending_for(grant, around.limits, now))
     return DoctorFinding(
         severity=Severity.CRITICAL,
         subject=grant.id,
         message=f"{grant.target} refuses to end it (cause {grant.end_cause}, {deadline}; "
-        f"{_times(grant)} in {format_duration(ending_for(grant, around.limits, now))}, next try "
-        f"{_next_try(grant, now)}): {grant.last_error}",
+        f"{_times(grant)} in {tried_for} or more, next try {_next_try(grant, now)}): "
+        f"{grant.last_error}",
         next_step=_by_hand(around, grant),
     )
 
