@@ -121,7 +121,11 @@ def test_an_orphan_that_is_called_one_is_no_contradiction(tmp_path):
 
 def test_statements_of_older_servers_are_still_valid(tmp_path):
     """They name everything, have no digest and close nothing by name."""
-    older = dict.fromkeys(("privilege_count", "privileges_sha256", "explained_by", "explained_count", "orphan_names", "orphans_left", "strays", "closes"))  # fmt: skip
+    since = (
+        "privilege_count", "privileges_sha256", "explained_by", "explained_count", "orphan_names",
+        "orphans_left", "strays", "closes",
+    )  # fmt: skip
+    older = dict.fromkeys(since)
     assert read(tmp_path, end(FIRST, 1), changed(stated(2, SECOND), **older)) == ([], [])
     assert read(tmp_path, end(FIRST, 1), changed(stated(2, FIRST), **older))[0] == []
 
