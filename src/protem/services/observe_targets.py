@@ -92,7 +92,8 @@ async def observe_target(
     live = await live_grants(around, name)
     orphans: list[MarkedPrivilege] = []
     strays = 0
-    for action in plan(live, observed, began):
+    # In a thread: with 100,000 grants this takes a while, and others want to be served.
+    for action in await asyncio.to_thread(plan, live, observed, began):
         match action:
             case EndOrphan(privilege=privilege):
                 orphans.append(privilege)
