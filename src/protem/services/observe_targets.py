@@ -58,9 +58,9 @@ class TargetState:
     @property
     def disorder(self) -> frozenset[str]:
         """What is out of order and stays so; stated when it changes, not at every look."""
-        deviating = {f"{seen.name}: {seen.deviation}" for seen in self.observation.privileges}
-        left = {name for name, _ in self.failed}
-        return frozenset(found for found in deviating if not found.endswith(": ")) | left
+        seen = self.observation.privileges
+        deviating = (f"{one.name}: {one.deviation}" for one in seen if one.deviation)
+        return frozenset(deviating) | {name for name, _ in self.failed}
 
 
 async def observe_target(
@@ -220,6 +220,12 @@ async def _begin_ending(
 async def _state(around: Surroundings, state: TargetState, began: datetime) -> None:
     """Put the read-back on record: each orphan ended, and the whole statement."""
     left = tuple(name for name, _ in state.failed)
+    unexplained = frozenset(state.orphans)
+    explained = tuple(
+        seen.grant_id
+        for seen in state.observation.privileges
+        if seen.grant_id is not None and seen.name not in unexplained
+    )
     batches = [
         state.closed[start : start + MOST_CLOSED]
         for start in range(0, max(1, len(state.closed)), MOST_CLOSED)
@@ -233,11 +239,7 @@ async def _state(around: Surroundings, state: TargetState, began: datetime) -> N
             said = TargetStatement(
                 began_at=began,
                 observation=state.observation,
-                explained_by=tuple(
-                    seen.grant_id
-                    for seen in state.observation.privileges
-                    if seen.grant_id is not None and seen.name not in state.orphans
-                ),
+                explained_by=explained,
                 orphans=state.orphans,
                 orphans_left=left,
                 closes=closes,

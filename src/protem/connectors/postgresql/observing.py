@@ -49,7 +49,8 @@ ORDER BY r.rolname
 _REMOVAL = sql.SQL(
     "ALTER ROLE {role} NOLOGIN; "
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name}; "
-    "DROP OWNED BY {role}; DROP ROLE {role};"
+    "DROP OWNED BY {role}; DROP ROLE {role}; "
+    "-- before the last, where it holds something in another database, also there: DROP OWNED"
 )
 
 
@@ -215,7 +216,10 @@ async def standing_privileges(connection: Connection) -> tuple[StandingPrivilege
 
 
 def removal_by_hand(name: str) -> str:
-    """Return what a superuser types in the database to end and remove the role ``name``."""
+    """Return what a superuser types in the database to end and remove the role ``name``.
+
+    What it holds in other databases keeps it from being dropped; only a session there removes that.
+    """
     return _REMOVAL.format(role=sql.Identifier(name), name=sql.Literal(name)).as_string(None)
 
 
