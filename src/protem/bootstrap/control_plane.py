@@ -63,7 +63,6 @@ async def open_control_plane(
         state.check()
         if serving:
             opened.enter_context(state.locked())
-        policy = CedarPolicy.load(folder / settings.policy.folder)
         order_key = load_key(state.order_key)
         catalogue = declared_targets(settings, folder, order_key.public_key)
         store = await SqliteStore.open(state.database)
@@ -83,7 +82,7 @@ async def open_control_plane(
         reconciler = ReconcileGrants(lambda: around, owner=owner, on_ended=ends.note)
         around = Surroundings(
             store=store,
-            policy=policy,
+            policy=CedarPolicy.load(folder / settings.policy.folder),
             catalogue=catalogue,
             identity=LocalIdentity(store, clock),
             clock=clock,
