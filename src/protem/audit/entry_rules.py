@@ -1,31 +1,38 @@
 """Rules about what the entries mean, for an auditor who asks: parses every entry, so it is slow.
 
 Here: each entry is JSON of a known version with a moment; each grant's sequence starts at 1 and
-rises by one without gaps or repeats (every transition has one entry, and the other way round).
-Not here: whether bytes were changed; the hashes tell that.
+rises by one without gaps or repeats (every transition has one entry, and the other way round);
+what statements say of targets agrees with it (attestation). Not here: whether bytes were changed;
+the hashes tell that.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from protem.audit import log_files
+from protem.audit.attestation import Attestations
 from protem.audit.damage import Finding, claims_of
 from protem.audit.entry_hashing import lines_from
 
 MAX_NAMED = 100
+MOST_NOTED = 10
 _KNOWN_VERSION = 1
 
 
-def broken_rules(folder: Path, size: int) -> list[Finding]:
-    """Return a finding for each of the first entries that break a rule, ``MAX_NAMED`` at most."""
+def broken_rules(folder: Path, size: int) -> tuple[list[Finding], list[str]]:
+    """Return a finding for each of the first entries that break a rule, ``MAX_NAMED`` at most.
+
+    And notes: ended grants of which no statement of their target tells yet.
+    """
     findings: list[Finding] = []
     sequences: dict[str, int] = {}
+    attestations = Attestations()
     for index, body in enumerate(_bodies(folder, size)):
-        problem = _problem(body, sequences)
+        problem = _problem(body, sequences, attestations)
         if problem:
             findings.append(
                 Finding(
@@ -37,8 +44,15 @@ def broken_rules(folder: Path, size: int) -> list[Finding]:
                 )
             )
         if len(findings) == MAX_NAMED:
-            break
-    return findings
+            return findings, []
+    return findings, _notes(attestations.waiting)
+
+
+def _notes(waiting: Sequence[str]) -> list[str]:
+    if not waiting:
+        return []
+    named = ", ".join(waiting[:MOST_NOTED]) + (", ..." if len(waiting) > MOST_NOTED else "")
+    return [f"ended, and not stated of their target yet: {len(waiting)} grants: {named}"]
 
 
 def _bodies(folder: Path, size: int) -> Iterator[bytes]:
@@ -50,7 +64,7 @@ def _bodies(folder: Path, size: int) -> Iterator[bytes]:
             return
 
 
-def _problem(body: bytes, sequences: dict[str, int]) -> str | None:
+def _problem(body: bytes, sequences: dict[str, int], attestations: Attestations) -> str | None:
     try:
         entry = json.loads(body)
         version, moment = entry["v"], datetime.fromisoformat(entry["at"])
@@ -61,11 +75,12 @@ def _problem(body: bytes, sequences: dict[str, int]) -> str | None:
         return f"its version {version!a} is not known"
     if moment.tzinfo is None:
         return "its moment names no zone"
+    contradiction = attestations.problem(entry)
     if grant is None:
-        return None
+        return contradiction
     expected = sequences.get(str(grant), 0) + 1
     if sequence != expected:
         sequences[str(grant)] = sequence if isinstance(sequence, int) else expected
         return f"event {sequence!a} of grant {grant!a} stands where event {expected} should"
     sequences[str(grant)] = expected
-    return None
+    return contradiction

@@ -111,7 +111,9 @@ def verify_log(
     if hashed.torn:
         result.notes.append(f"{hashed.torn} bytes at the end are no whole entry: {_TORN_NOTE}")
     if check_rules:
-        result.findings += broken_rules(folder, head.size)
+        broken, notes = broken_rules(folder, head.size)
+        result.findings += broken
+        result.notes += notes
     return _report(key, head, uncovered, len(history), result)
 
 

@@ -1,7 +1,7 @@
 """What the control plane does without being asked, and whether it still does it.
 
 Here: the reconciler kept alive, targets observed, the audit log published, old answers forgotten.
-Not here: the work itself (services).
+Not here: the work itself (services), and when a target is looked at (target_observer).
 
 Invariants: no error of one round ends a loop; a loop that fails shows in ``troubles`` until it
 works again; cancelling ``run`` stops all of them at once, since every step can be repeated.
@@ -12,15 +12,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
+from protem.bootstrap.target_observer import LastLook, TargetObserver
 from protem.domain.errors import ProtemError
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Transaction
+from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import keep_time
-from protem.services.observe_targets import TargetState, observe_target
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.surroundings import Surroundings
 
@@ -43,16 +44,18 @@ class BackgroundLoops:
 
     Attributes:
         troubles: what fails now, by loop.
-        observed: the last look at each target.
+        ends: told of each end, so that the target is looked at soon; shared with the reconciler.
+        looks: what is known of each target by the last look, for targets looked at.
         published: how many audit entries are under a signed head.
     """
 
     around: Surroundings
     reconciler: ReconcileGrants
+    ends: EndsToAttest = field(default_factory=EndsToAttest)
     observe_every: timedelta = timedelta(seconds=15)
     statement_every: timedelta = timedelta(hours=1)
     troubles: dict[str, str] = field(default_factory=dict)
-    observed: dict[TargetName, TargetState] = field(default_factory=dict)
+    looks: dict[TargetName, LastLook] = field(default_factory=dict)
     published: int = 0
 
     async def run(self) -> None:
@@ -64,8 +67,7 @@ class BackgroundLoops:
             group.create_task(self._keep("answers", self._forget_answers))
             group.create_task(self._keep("store", self._keep_time))
             for target in self.around.catalogue.targets():
-                observe = _Observer(loops=self, name=target.name).run
-                group.create_task(self._keep(f"observe {target.name}", observe))
+                group.create_task(self._keep_observing(target.name))
 
     async def _compare_log_and_store(self) -> None:
         """Publish once before anything is made at a target.
@@ -90,6 +92,20 @@ class BackgroundLoops:
             finally:
                 well.cancel()
             await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+
+    async def _keep_observing(self, target: TargetName) -> None:
+        name = f"observe {target}"
+        observer = TargetObserver(
+            around=self.around,
+            target=target,
+            ends=self.ends,
+            observe_every=self.observe_every,
+            statement_every=self.statement_every,
+            works=lambda: self.works(name),
+            failed=lambda error: self.failed(name, error),
+        )
+        self.looks[target] = observer.last
+        await self._keep(name, observer.run)
 
     def failed(self, name: str, error: BaseException) -> None:
         """Note and log a failure, once for the same words."""
@@ -130,40 +146,3 @@ class BackgroundLoops:
             await self.around.store.write(work)
             self.works("answers")
             await asyncio.sleep(_FORGET_EVERY_SECONDS)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Observer:
-    """Looks at one target again and again."""
-
-    loops: BackgroundLoops
-    name: TargetName
-    _stated_at: datetime | None = None
-
-    async def run(self) -> None:
-        loops = self.loops
-        while True:
-            try:
-                await self._look()
-                loops.works(f"observe {self.name}")
-            except ProtemError as error:
-                loops.failed(f"observe {self.name}", error)
-            await asyncio.sleep(loops.observe_every.total_seconds())
-
-    async def _look(self) -> None:
-        around = self.loops.around
-        now = around.clock.now()
-        due = self._stated_at is None or now - self._stated_at >= self.loops.statement_every
-        state = await observe_target(around, self.name, statement=due)
-        if due:
-            self._stated_at = now
-        self.loops.observed[self.name] = state
-        for name, why in state.failed:
-            _log.error("orphan not ended", target=self.name, privilege=name, error=why)
-        if state.orphans or state.strays:
-            _log.warning(
-                "out of order at target",
-                target=self.name,
-                orphans=list(state.orphans),
-                strays=state.strays,
-            )

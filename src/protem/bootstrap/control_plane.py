@@ -18,6 +18,7 @@ from pathlib import Path
 from protem.audit.checkpoint import key_of
 from protem.audit.publisher import AuditPublisher
 from protem.bootstrap.background_loops import BackgroundLoops
+from protem.bootstrap.certificates import certificate_files
 from protem.bootstrap.plane import ControlPlane
 from protem.bootstrap.published_log import PublishedLog
 from protem.bootstrap.settings import LimitSettings, Settings, declared_principal
@@ -25,6 +26,7 @@ from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
 from protem.identity.local import LocalIdentity
 from protem.policy.cedar_policy import CedarPolicy
+from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import recall_time
 from protem.services.manage_accounts import declare_accounts
 from protem.services.reconcile_grants import ReconcileGrants
@@ -61,7 +63,6 @@ async def open_control_plane(
         state.check()
         if serving:
             opened.enter_context(state.locked())
-        policy = CedarPolicy.load(folder / settings.policy.folder)
         order_key = load_key(state.order_key)
         catalogue = declared_targets(settings, folder, order_key.public_key)
         store = await SqliteStore.open(state.database)
@@ -77,10 +78,11 @@ async def open_control_plane(
         )
         opened.push_async_callback(audit_log.close)
         clock, randomness = await _clock_of(store), SystemRandomness()
-        reconciler = ReconcileGrants(lambda: around, owner=_name_of_this_run(clock, randomness))
+        ends, owner = EndsToAttest(), _name_of_this_run(clock, randomness)
+        reconciler = ReconcileGrants(lambda: around, owner=owner, on_ended=ends.note)
         around = Surroundings(
             store=store,
-            policy=policy,
+            policy=CedarPolicy.load(folder / settings.policy.folder),
             catalogue=catalogue,
             identity=LocalIdentity(store, clock),
             clock=clock,
@@ -96,9 +98,10 @@ async def open_control_plane(
             await take_over_work(around)
         yield ControlPlane(
             around=around,
-            loops=_loops(around, reconciler, settings.limits),
+            loops=_loops(around, reconciler, ends, settings.limits),
             proofs=PublishedLog(audit_log.folder, key_of(audit_key, settings.audit.origin)),
             private_files=(state.audit_key, state.order_key),
+            certificates=certificate_files(settings, folder),
         )
 
 
@@ -119,11 +122,15 @@ async def _declare_users(around: Surroundings, settings: Settings) -> None:
 
 
 def _loops(
-    around: Surroundings, reconciler: ReconcileGrants, declared: LimitSettings
+    around: Surroundings,
+    reconciler: ReconcileGrants,
+    ends: EndsToAttest,
+    declared: LimitSettings,
 ) -> BackgroundLoops:
     return BackgroundLoops(
         around=around,
         reconciler=reconciler,
+        ends=ends,
         observe_every=declared.observe_every,
         statement_every=declared.statement_every,
     )

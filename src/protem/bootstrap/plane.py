@@ -13,14 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from protem.bootstrap.background_loops import BackgroundLoops
-from protem.domain.errors import InvalidError
+from protem.bootstrap.certificates import CertificateFile
+from protem.bootstrap.process_checks import in_certificate, in_key, in_loops, in_published_log
 from protem.ports.audit_log import ServesProofs
-from protem.services.diagnose import DoctorFinding, Severity
+from protem.services.diagnosis.findings import DoctorFinding
 from protem.services.surroundings import Surroundings
-from protem.signing.local_key import load_key
-
-_FAR_BEHIND = 1_000
-"""Unpublished entries that are no longer just the last second's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +26,15 @@ class ControlPlane:
 
     Attributes:
         proofs: the published audit log.
-        private_files: what must belong to us alone; the doctor looks.
+        private_files: keys, which must belong to us alone; the doctor looks.
+        certificates: files that targets are reached with; the doctor reads their dates.
     """
 
     around: Surroundings
     loops: BackgroundLoops
     proofs: ServesProofs
     private_files: tuple[Path, ...] = ()
+    certificates: tuple[CertificateFile, ...] = ()
     _running: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     @asynccontextmanager
@@ -56,36 +55,13 @@ class ControlPlane:
         return any(not task.done() for task in self._running)
 
     async def check_process(self) -> Iterable[DoctorFinding]:
-        """Return what only this process can tell: its key files and its loops."""
-        found = [
-            DoctorFinding(
-                severity=Severity.CRITICAL,
-                subject=name,
-                message=f"this part of the server fails: {why}",
-                next_step="read the server's log",
-            )
-            for name, why in self.loops.troubles.items()
-        ]
+        """Return what only this process can tell: its loops, its files, its published log."""
+        now = self.around.clock.now()
+        found = list(in_loops(self.loops))
         for path in self.private_files:
-            try:
-                load_key(path)
-            except InvalidError as error:
-                found.append(
-                    DoctorFinding(
-                        severity=Severity.CRITICAL,
-                        subject=str(path),
-                        message=error.message,
-                        next_step=error.next_step or "restore the key from your backup",
-                    )
-                )
-        behind = await self.around.store.read(lambda view: view.audit.size()) - self.loops.published
-        if behind > _FAR_BEHIND:
-            found.append(
-                DoctorFinding(
-                    severity=Severity.WARNING,
-                    subject="audit",
-                    message=f"{behind} entries are not under a signed checkpoint yet",
-                    next_step="look at the disk that holds the audit folder",
-                )
-            )
+            found += in_key(path, now)
+        for file in self.certificates:
+            found += in_certificate(file, now)
+        size = await self.around.store.read(lambda view: view.audit.size())
+        found += in_published_log(size - self.loops.published)
         return found

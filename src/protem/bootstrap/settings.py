@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import tomllib
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -271,7 +272,16 @@ def declared_target(name: str, settings: Settings) -> Target:
             for profile, body in declared.profiles.items()
         },
         credential_hints={"scram_iterations": declared.scram_iterations},
+        own_logins=frozenset(_logins_at(declared.host, declared.port, settings)),
     )
+
+
+def _logins_at(host: str, port: int, settings: Settings) -> Iterator[str]:
+    """Yield the roles of every target at one server: roles belong to servers, not to databases."""
+    for target in settings.targets.values():
+        if (target.host, target.port) == (host, port):
+            yield target.administrator.user
+            yield target.planner.user
 
 
 def declared_principal(name: str, settings: Settings) -> Principal:

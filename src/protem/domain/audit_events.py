@@ -10,7 +10,8 @@ Invariants: no event carries a secret, a public half, or a value from a target's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,13 +22,15 @@ from protem.domain.decisions import Decision
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.instants import format_instant
-from protem.domain.observations import Observation
+from protem.domain.observations import TargetStatement
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
 
 VERSION = 1
 SYSTEM = "protem"
 """The actor of what nobody ordered in person: expiry, retries, sweeps."""
+MOST_LISTED = 100
+"""Names in one list of an entry; a count says how many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,25 +199,42 @@ def orphan_ended(target: TargetName, name: str, at: datetime) -> AuditEvent:
     )
 
 
-def target_observed(
-    target: TargetName, observation: Observation, orphans: int, at: datetime
-) -> AuditEvent:
-    """Target T read at time t: these marked privileges, explained by these grants, n orphans."""
+def target_observed(target: TargetName, statement: TargetStatement) -> AuditEvent:
+    """Target T read at time t: privileges P, explained by grants G, n orphans.
+
+    Long lists are cut after ``MOST_LISTED``; the count and the digest are of the whole. Of
+    ``closes`` nothing is cut: callers write several statements of one look instead.
+    """
+    observed = statement.observation
+    names = sorted(privilege.name for privilege in observed.privileges)
     return AuditEvent(
         kind="target.observed",
-        at=at,
+        at=statement.began_at,
         actor=SYSTEM,
         target=target,
         data={
-            "read_at": format_instant(observation.at),
-            "privileges": [privilege.name for privilege in observation.privileges],
+            "read_at": format_instant(observed.at),
+            "privileges": names[:MOST_LISTED],
+            "privilege_count": len(names),
+            "privileges_sha256": digest_of_names(names),
+            "explained_by": sorted(statement.explained_by)[:MOST_LISTED],
+            "explained_count": len(statement.explained_by),
+            "orphans": len(statement.orphans),
+            "orphan_names": sorted(statement.orphans)[:MOST_LISTED],
+            "orphans_left": len(statement.orphans_left),
             "deviations": [
-                [found.name, found.deviation] for found in observation.privileges if found.deviation
-            ],
-            "sessions": len(observation.sessions),
-            "orphans": orphans,
+                [found.name, found.deviation] for found in observed.privileges if found.deviation
+            ][:MOST_LISTED],
+            "sessions": len(observed.sessions),
+            "strays": statement.strays,
+            "closes": sorted(statement.closes),
         },
     )
+
+
+def digest_of_names(names: Iterable[str]) -> str:
+    """Return the SHA-256, in hex, over the sorted names, each followed by a line feed."""
+    return hashlib.sha256("".join(f"{name}\n" for name in sorted(names)).encode()).hexdigest()
 
 
 def hurried(grant: Grant, at: datetime) -> AuditEvent:

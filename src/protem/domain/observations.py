@@ -1,6 +1,6 @@
 """What a target says exists there now, and what a connector can promise at all.
 
-Here: the read-back as values, and declared capabilities. Not here: reading.
+Here: the read-back as values, what is stated of it, and declared capabilities. Not here: reading.
 
 Invariants: an observation is complete for its target or it is not made; partial reads raise.
 """
@@ -76,8 +76,40 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetStatement:
+    """What one look at a target showed, for the record.
+
+    Attributes:
+        began_at: our own clock before anything was read.
+        explained_by: the grants that explain privileges that were seen.
+        orphans: marked names that no grant explained.
+        orphans_left: those of them that could not be ended.
+        closes: grants ended before the look began, of which it showed nothing.
+        strays: sessions whose account was gone, now cut.
+    """
+
+    began_at: datetime
+    observation: Observation
+    explained_by: tuple[GrantId, ...] = ()
+    orphans: tuple[str, ...] = ()
+    orphans_left: tuple[str, ...] = ()
+    closes: tuple[GrantId, ...] = ()
+    strays: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StandingPrivilege:
-    """An unmarked privilege of a person at a target: reported, never touched."""
+    """An unmarked privilege of a person at a target: reported, never touched.
+
+    Attributes:
+        message: what it can do, for a person.
+        sessions: how many use it now.
+        in_use_since: since when the oldest of them does, where the target tells.
+        removal: what to type at the target to take it away, "" where nobody knows.
+    """
 
     name: str
     message: str
+    sessions: int = 0
+    in_use_since: datetime | None = None
+    removal: str = ""

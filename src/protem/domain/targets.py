@@ -42,6 +42,7 @@ class Target:
         profiles: scopes by name for sessions whose command is not known yet.
         credential_hints: what a client must know to make its credential, such as
             ``scram_iterations``.
+        own_logins: accounts there that Protem itself uses; nobody's standing privileges.
     """
 
     name: TargetName
@@ -50,3 +51,4 @@ class Target:
     tags: tuple[Tag, ...] = ()
     profiles: Mapping[ProfileName, Scope] = field(default_factory=dict)
     credential_hints: Mapping[str, int] = field(default_factory=dict)
+    own_logins: frozenset[str] = frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from protem.domain.trusted_time import ClockReading
@@ -21,6 +21,10 @@ class Clock(Protocol):
         Raises:
             ClockSteppedBackError: when the wall clock is behind trusted time.
         """
+        ...
+
+    def behind(self) -> timedelta:
+        """Return how far the wall clock is behind trusted time; zero or more."""
         ...
 
     def mark(self) -> ClockReading:

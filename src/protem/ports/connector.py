@@ -73,3 +73,17 @@ class CutsStraySessions(Protocol):
     async def cut_strays(self) -> int:
         """End every session whose account no longer exists; return how many were found."""
         ...
+
+
+@runtime_checkable
+class MendsByHand(Protocol):
+    """Can say what a person types where Protem itself does not get through."""
+
+    @property
+    def sweep_address(self) -> str:
+        """What ``protem sweep --target`` takes to reach this target; holds no password."""
+        ...
+
+    def removal_by_hand(self, name: str) -> str:
+        """Return what to type at the target to end the marked privilege ``name``."""
+        ...

@@ -64,6 +64,10 @@ class SystemClock:
         """
         refuse_if_behind(self.mark(), self._read())
 
+    def behind(self) -> timedelta:
+        """Return how far the wall clock was set back."""
+        return max(self.mark().moment - self._read().moment, timedelta(0))
+
     def mark(self) -> ClockReading:
         """Return what is trusted now."""
         with self._lock:

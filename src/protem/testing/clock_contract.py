@@ -25,3 +25,7 @@ class ClockContract:
         """A later look shows no earlier moment, while nobody sets the clock."""
         looks = [clock.now() for _ in range(100)]
         assert looks == sorted(looks)
+
+    def test_a_clock_that_nobody_set_is_not_behind(self, clock: Clock) -> None:
+        """Wall time and trusted time are the same until somebody sets one back."""
+        assert abs(clock.behind().total_seconds()) < 1

@@ -41,6 +41,10 @@ class ManualClock:
         """Return unless the wall clock was set back."""
         refuse_if_behind(self.mark(), self.reading)
 
+    def behind(self) -> timedelta:
+        """Return how far the wall clock was set back."""
+        return self.mark().moment - self.reading.moment
+
     def mark(self) -> ClockReading:
         """Return what is trusted now."""
         self._mark = advance(self._mark, self.reading)

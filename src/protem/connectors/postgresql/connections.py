@@ -17,6 +17,7 @@ import select
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import conninfo
@@ -59,6 +60,7 @@ class Connections:
             self._parameters: Mapping[str, Any] = conninfo.conninfo_to_dict(administrator.reveal())
         except psycopg.Error:
             raise InvalidError("the administrator's connection string is not valid") from None
+        self.address = _address(self._parameters)
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(size)
         self._closed = False
@@ -127,6 +129,16 @@ class Connections:
             # The server went away while the connection was idle: nothing to say goodbye to.
             connection.pgconn.finish()
         return None
+
+
+def _address(parameters: Mapping[str, Any]) -> str:
+    """Return the URI of ``parameters`` without the password and what is merely tuning."""
+    user, host, port, database = (
+        quote(str(parameters.get(name, "")), safe="") for name in ("user", "host", "port", "dbname")
+    )
+    kept = {name: parameters[name] for name in ("sslmode", "sslrootcert") if name in parameters}
+    place = f"{host}:{port}" if port else host
+    return f"postgresql://{user}@{place}/{database}" + (f"?{urlencode(kept)}" if kept else "")
 
 
 def _is_clean(connection: Connection) -> bool:

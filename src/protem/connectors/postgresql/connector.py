@@ -163,6 +163,15 @@ class PostgresqlConnector:
         """Return unmarked login roles that can do something here."""
         return await self._run(observing.standing_privileges)
 
+    @property
+    def sweep_address(self) -> str:
+        """The administrator's address, without the password."""
+        return self._connections.address
+
+    def removal_by_hand(self, name: str) -> str:
+        """Return the statements that end and remove a role."""
+        return observing.removal_by_hand(name)
+
     async def cut_strays(self) -> int:
         """End every session whose role does not exist any more; return how many were found."""
         return await self._run(ending.cut_strays, changes=True)

@@ -42,7 +42,11 @@ def command() -> None:
 @click.option(
     "--since", type=_FILE, help="A checkpoint kept from before; the log must continue it."
 )
-@click.option("--rules", is_flag=True, help="Also check the order of each grant's events.")
+@click.option(
+    "--rules",
+    is_flag=True,
+    help="Also check each grant's order of events, and that statements of targets agree.",
+)
 @click.option("--require-covered", is_flag=True, help="Entries after the newest head are wrong.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True)
 @_OUTPUT

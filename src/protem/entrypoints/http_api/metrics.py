@@ -1,21 +1,23 @@
 """Prometheus figures of one control plane.
 
-Here: what is counted and the text it is served as. Not here: who may read it (network policy).
+Here: what is counted and the text it is served as. Not here: who may read it (network policy), and
+the figures about targets and files (loop_metrics).
 
-Invariants: label values come from fixed sets (routes, states, outcomes, target names), never from
-callers; a scrape costs a bounded amount of reading.
+Invariants: label values come from fixed sets (routes, states, outcomes, target names, settings
+keys), never from callers; a scrape costs a bounded amount of reading and asks no target.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from protem.bootstrap.plane import ControlPlane
 from protem.domain.grants import TERMINAL, Grant, GrantState
+from protem.entrypoints.http_api.loop_metrics import LoopMetrics
 from protem.ports.store import Transaction
-from protem.services.diagnose import OVERDUE_AFTER
+from protem.services.diagnosis.stored_grants import OVERDUE_AFTER, ending_for
 
 MOST_COUNTED = 1_000
 """Grants counted in one state; more show as this many."""
@@ -56,17 +58,17 @@ class Metrics:
         self._overdue = self._gauge(
             "protem_overdue_ends", "Grants past their expiry that are not ended"
         )
-        self._orphans = self._gauge(
-            "protem_orphans", "Unexplained privileges at the last look", "target"
+        self._stuck = self._gauge(
+            "protem_stuck_grants", "Grants that their target refuses to end; tried for ever"
         )
-        self._observed = self._gauge(
-            "protem_target_last_observed_timestamp_seconds", "When it was last read", "target"
+        self._stuck_for = self._gauge(
+            "protem_stuck_oldest_seconds", "For how long the longest of these was tried, at least"
         )
         self._audit_size = self._gauge("protem_audit_entries", "Entries in the store")
         self._audit_lag = self._gauge(
             "protem_audit_unpublished_entries", "Entries not yet under a signed checkpoint"
         )
-        self._troubles = self._gauge("protem_failing_loops", "Parts of the server that fail now")
+        self._loops = LoopMetrics(self._registry)
 
     def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
         return Gauge(name, words, labels, registry=self._registry)
@@ -76,14 +78,7 @@ class Metrics:
         now = plane.around.clock.now()
 
         def work(view: Transaction) -> None:
-            live: list[Grant] = []
-            for state in GrantState:
-                if state not in TERMINAL:
-                    found = view.grants.list(states=(state,), limit=MOST_COUNTED)
-                    self._grants.labels(state.value).set(len(found))
-                    live += [grant for grant in found if grant.expires_at is not None]
-            late = now - OVERDUE_AFTER
-            self._overdue.set(sum(1 for g in live if g.expires_at and g.expires_at < late))
+            self._read_grants(plane, view, now)
             due = view.work.next_due()
             behind = timedelta(0) if due is None else max(now - due, timedelta(0))
             self._lag.set(behind.total_seconds())
@@ -92,8 +87,19 @@ class Metrics:
             self._audit_lag.set(max(0, size - plane.loops.published))
 
         await plane.around.store.read(work)
-        self._troubles.set(len(plane.loops.troubles))
-        for name, state in plane.loops.observed.items():
-            self._orphans.labels(name).set(len(state.failed))
-            self._observed.labels(name).set(state.observation.at.timestamp())
+        self._loops.read(plane, now)
         return generate_latest(self._registry)
+
+    def _read_grants(self, plane: ControlPlane, view: Transaction, now: datetime) -> None:
+        live: list[Grant] = []
+        for state in GrantState:
+            if state not in TERMINAL:
+                found = view.grants.list(states=(state,), limit=MOST_COUNTED)
+                self._grants.labels(state.value).set(len(found))
+                live += [grant for grant in found if grant.expires_at is not None]
+        late = now - OVERDUE_AFTER
+        self._overdue.set(sum(1 for g in live if g.expires_at and g.expires_at < late))
+        stuck = [grant for grant in live if grant.state is GrantState.STUCK]
+        ages = (ending_for(grant, plane.around.limits, now) for grant in stuck)
+        self._stuck.set(len(stuck))
+        self._stuck_for.set(max(ages, default=timedelta(0)).total_seconds())
