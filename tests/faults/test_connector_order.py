@@ -47,6 +47,19 @@ async def test_logins_are_refused_before_sessions_are_cut(case, proxy):
     assert cut, "no stop was late enough"
 
 
+async def test_an_end_makes_good_one_lost_connection_by_itself(case, proxy):
+    """Cut once at any message: the same call connects again and finishes the work."""
+    operation = EndInUse(case)
+    messages, _, expected = await undisturbed(case, proxy, operation)
+    for number in range(1, messages + 1):
+        async with connected_through(case, proxy) as connector:
+            await operation.prepare(connector)
+            proxy.arm({number: Fault.CUT_BEFORE})
+            await operation.act(connector)
+            assert await catalogue(case) == expected, number
+            await operation.clear()
+
+
 async def test_an_end_is_true_only_if_the_target_says_so(case, proxy):
     """Made again by somebody just after it was dropped: the end does not claim that it is gone."""
     operation = FirstUse(case)

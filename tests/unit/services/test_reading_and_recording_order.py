@@ -83,3 +83,23 @@ async def test_a_result_does_not_undo_what_was_asked_meanwhile(company):
     stored = await grant_now(company, asked.grant.id)
     assert stored.proposed_revision == proposed.revision.number
     assert stored.applied_until == stored.expires_at
+
+
+async def test_a_result_of_a_lease_that_was_taken_over_is_dropped(company):
+    """The call took longer than the lease and another process works on it: nothing is written."""
+    lease = company.around.limits.lease
+    provision = company.connector.provision
+
+    async def outlive_the_lease(order, public_half):
+        receipt = await provision(order, public_half)
+        company.clock.advance(lease)
+        now = company.clock.now()
+        await company.store.write(
+            lambda tx: tx.work.claim(now=now, until=now + lease, owner="another", limit=9)
+        )
+        return receipt
+
+    company.connector.provision = outlive_the_lease
+    asked = await request_access(company.around, company.dana, company.ask("orders"), PUBLIC_HALF)
+    await company.reconciler.run_once()
+    assert await grant_now(company, asked.grant.id) == asked.grant
