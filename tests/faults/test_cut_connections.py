@@ -37,7 +37,7 @@ PAIRS = how_many("PROTEM_SOAK_PAIRS", 300)
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
-async def test_one_cut_at_any_message_changes_nothing_in_the_end(case, proxy, kind):
+async def test_one_cut_at_any_message_changes_nothing_in_the_end(case, proxy, kind, faults_counted):
     """Called again after any single cut: exactly the right roles, marks and rights."""
     operation = kind(case)
     messages, answer, expected = await undisturbed(case, proxy, operation)
@@ -53,6 +53,7 @@ async def test_one_cut_at_any_message_changes_nothing_in_the_end(case, proxy, ki
             await operation.clear()
             assert await catalogue(case) == NOTHING, (number, fault)
     print(f"\n{kind.__name__}: {messages} messages, {seen.total()} cuts, outcome {dict(seen)}")
+    faults_counted("connections cut", seen.total())
     assert seen["unknown"], "no cut was ever noticed"
 
 
@@ -74,7 +75,7 @@ async def test_a_cut_provision_can_be_ended_instead(case, proxy, kind):
             assert await catalogue(case) == NOTHING, (number, fault)
 
 
-async def test_two_cuts_anywhere_in_a_life_change_nothing_in_the_end(case, proxy):
+async def test_two_cuts_anywhere_in_a_life_change_nothing_in_the_end(case, proxy, faults_counted):
     """Seeded pairs of cuts over provision, use and end, also inside the connector's own retries."""
     chance = seeded("pairs of cuts")
     operation = EndInUse(case)
@@ -108,6 +109,7 @@ async def test_two_cuts_anywhere_in_a_life_change_nothing_in_the_end(case, proxy
                     await client.execute("SELECT 1")
         assert await catalogue(case) == NOTHING, faults
     print(f"\n{PAIRS} pairs of cuts, {unknown} calls with an unknown outcome")
+    faults_counted("pairs of connections cut", PAIRS)
     assert unknown
 
 

@@ -224,7 +224,7 @@ async def stop_once(victim, around, chance, point):
 
 
 @pytest.mark.usefixtures("short_times")
-async def test_a_stopped_process_does_no_harm_when_it_goes_on():
+async def test_a_stopped_process_does_no_harm_when_it_goes_on(faults_counted):
     """A hundred stops: no orphan, nothing lost, no result of a lease that was taken over."""
     chance, reached = seeded("stopped processes"), Counter()
     with built() as stage, (stage.folder / "reconcilers.log").open("ab") as log:
@@ -238,6 +238,7 @@ async def test_a_stopped_process_does_no_harm_when_it_goes_on():
                 for number, point in enumerate(islice(cycle([*POINTS, *[""] * 6]), STOPS)):
                     was = await stop_once(both[number % 2], around, chance, point)
                     reached[point or "any moment"] += was
+                faults_counted("processes stopped and continued", reached.total())
                 acting.cancel()
                 with suppress(asyncio.CancelledError):
                     await acting
