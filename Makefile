@@ -1,11 +1,11 @@
 # The front door. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test faults planted-bugs lint format bench lock clean
 VENV := .venv
 RUN := $(VENV)/test/bin
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: ## watch the main job: ask, approve, use, end, prove (sets up what it needs)
 	@scripts/set-up demo $(VENV)/demo
@@ -16,6 +16,18 @@ test: ## set up and run every check and test
 	@scripts/set-up test $(VENV)/test
 	@$(MAKE) --no-print-directory lint
 	@$(RUN)/pytest -n 2 --dist loadfile
+
+faults: ## crashes, cut connections and stopped processes, with their counts
+	@scripts/install-test-components
+	@scripts/set-up test $(VENV)/test
+	@$(RUN)/pytest tests/faults -n 2 --dist loadfile -rP
+	@echo 'Chance repeats with PROTEM_FAULT_SEED=n, as printed. For a soak, set and raise (usual number):'
+	@grep -rhoE 'how_many\("[A-Z_]+", [0-9_]+' tests/faults | sort -u | sed -E 's/.*"(.*)", /  \1 /'
+
+planted-bugs: ## plant fifty bugs, one at a time; each must turn a test red
+	@scripts/install-test-components
+	@scripts/set-up test $(VENV)/test
+	@$(RUN)/python scripts/planted-bugs -j 2
 
 lint: ## style, types, layers
 	@scripts/set-up test $(VENV)/test

@@ -189,8 +189,8 @@ class Client(threading.Thread):
 
     def use(self, told):
         """Log in as the tool would, and stay."""
-        open_sessions = sum(other.session is not None for other in self.granted.values())
-        if told.login is None or told.session is not None or open_sessions >= MOST_SESSIONS:
+        logged_in = [other for other in self.granted.values() if other.session and not other.ended]
+        if told.login is None or told.session is not None or len(logged_in) >= MOST_SESSIONS:
             return "used before"
         try:
             told.session = log_in(told)

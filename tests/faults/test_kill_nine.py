@@ -16,7 +16,7 @@ pytestmark = pytest.mark.postgresql
 KILLS = how_many("PROTEM_SOAK_KILLS", 300) // 2
 
 
-def test_kills_while_serving_leave_no_orphan_and_lose_nothing():
+def test_kills_while_serving_leave_no_orphan_and_lose_nothing(faults_counted):
     """What was acknowledged exists; what exists is explained; what ended is gone; the log holds."""
     chance = seeded("killed while serving")
     with built() as stage:
@@ -28,6 +28,7 @@ def test_kills_while_serving_leave_no_orphan_and_lose_nothing():
                 time.sleep(chance.uniform(0, 0.4))
                 server.kill("serving")
                 server.spawn()
+            faults_counted("kill -9 of a control plane", server.deaths.total())
             server.wait_until(server.is_ready)
             client.stopping.set()
             client.join(30)

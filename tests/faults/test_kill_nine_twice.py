@@ -14,7 +14,7 @@ LONGEST_RECOVERY_SECONDS = 0.3
 LET_IT_SERVE_EVERY = 3
 
 
-def test_kills_while_recovering_leave_no_orphan_and_lose_nothing():
+def test_kills_while_recovering_leave_no_orphan_and_lose_nothing(faults_counted):
     """Killed from the moment it opens its state, twice out of three times before it can serve."""
     chance = seeded("killed while recovering")
     with built() as stage:
@@ -29,6 +29,8 @@ def test_kills_while_recovering_leave_no_orphan_and_lose_nothing():
                     time.sleep(chance.uniform(0, 0.4))
                 server.kill("serving" if server.is_ready() else "recovering")
                 server.spawn()
+            faults_counted("kill -9 of a control plane", server.deaths.total())
+            faults_counted("of these while it recovered", server.deaths["recovering"])
             server.wait_until(server.is_ready)
             client.stopping.set()
             client.join(30)

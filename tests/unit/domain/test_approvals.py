@@ -42,6 +42,11 @@ def test_an_agent_of_the_requester_is_the_requester():
     assert not is_quorate([needs(1)], [person("robot", acts_for="dana")], DANA)
 
 
+def test_the_person_behind_a_requesting_agent_is_the_requester():
+    """What one's robot asks for is not approved by oneself."""
+    assert not is_quorate([needs(1)], [DANA], person("robot", acts_for="dana"))
+
+
 def test_two_accounts_of_one_person_are_one_person():
     """Two agents of Omar fill one place, not two."""
     robots = [person("robot-1", acts_for="omar"), person("robot-2", acts_for="omar")]

@@ -1,11 +1,12 @@
 """Reviewing: approvals bind to content, count people, and are counted again at activation."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from protem.domain.approvals import Verdict
-from protem.domain.decisions import PolicyDeniedError
+from protem.domain.decisions import Outcome, PolicyAction, PolicyDeniedError
 from protem.domain.errors import ConflictError, DeniedError, ExpiredError, NotFoundError
 from protem.domain.grants import GrantState
 from protem.domain.principals import PrincipalKind
@@ -115,6 +116,27 @@ async def test_a_reviewer_who_lost_the_right_no_longer_counts(company, asked):
     company.identity.add(person("omar", "engineers"))
     with pytest.raises(DeniedError):
         await activate_grant(company.around, company.dana, asked.grant.id, PUBLIC_HALF)
+
+
+async def test_an_approval_that_policy_would_no_longer_take_does_not_count(company, asked):
+    """In the same group as ever, but the rules of that moment let nobody approve."""
+    await review_request(company.around, company.omar, yes(asked))
+    before = company.around.policy
+
+    class NobodyApproves:
+        """The same rules, but for one."""
+
+        def decide(self, question):
+            """Deny to approve."""
+            answer = before.decide(question)
+            if question.action is PolicyAction.APPROVE:
+                return replace(answer, outcome=Outcome.DENIED)
+            return answer
+
+    around = replace(company.around, policy=NobodyApproves())
+    with pytest.raises(DeniedError):
+        await activate_grant(around, company.dana, asked.grant.id, PUBLIC_HALF)
+    await activate_grant(company.around, company.dana, asked.grant.id, PUBLIC_HALF)
 
 
 async def test_a_reviewer_who_left_no_longer_counts(company, asked):
