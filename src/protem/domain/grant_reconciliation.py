@@ -11,7 +11,8 @@ Invariants (laws 3, 4):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
@@ -93,7 +94,7 @@ def plan(
     return tuple(actions)
 
 
-def _due(grant: Grant, seen: Set[GrantId | None] | None, now: datetime) -> Action | None:
+def _due(grant: Grant, seen: AbstractSet[GrantId | None] | None, now: datetime) -> Action | None:
     match grant.state:
         case GrantState.PENDING | GrantState.APPROVED:
             return Lapse(grant=grant) if grant.lapses_at <= now else None
@@ -108,7 +109,7 @@ def _due(grant: Grant, seen: Set[GrantId | None] | None, now: datetime) -> Actio
 
 
 def _due_while_usable(
-    grant: Grant, seen: Set[GrantId | None] | None, now: datetime
+    grant: Grant, seen: AbstractSet[GrantId | None] | None, now: datetime
 ) -> Action | None:
     if grant.expires_at is None or grant.expires_at <= now:
         return BeginEnding(grant=grant, cause=EndCause.EXPIRED)
