@@ -2,7 +2,7 @@
 
 Run as ``python -m tests.faults.reconciling_process SETTINGS``. It opens the control plane of the
 settings file without holding its state folder, as account commands do, and only reconciles. Each
-line on its standard input names a point, for example ``after record``: the next time it gets there
+line on its standard input names a point, for example ``after a claim``: the next time it gets there
 it stops (SIGSTOP), writing nothing. Leases are short and clocks agree, so that a takeover takes a
 second instead of half a minute; all else is as served.
 """
@@ -28,10 +28,10 @@ LIMITS = Limits(
     retry_first=timedelta(milliseconds=50),
     retry_longest=timedelta(milliseconds=500),
 )
-WRITES = ("claim", "provision", "record")
-"""What the reconciler writes: a lease taken, a lease renewed for an order, an outcome."""
+WRITES = {"_claim": "a claim", "_if_still_ours": "a renewal", "_record": "an outcome"}
+"""What the reconciler writes, by the method that does; the test fails when one is not met."""
 CALLS = ("the target's provision", "the target's end")
-POINTS = [f"{side} {what}" for what in (*WRITES, *CALLS) for side in ("before", "after")]
+POINTS = [f"{side} {what}" for what in (*WRITES.values(), *CALLS) for side in ("before", "after")]
 
 
 def shorten_times():
@@ -71,7 +71,7 @@ class WatchedStore:
 
     async def write(self, work):
         """Write between two points named after the method that asked."""
-        name = work.__qualname__.split(".")[1].strip("_")
+        name = WRITES.get(work.__qualname__.split(".")[1], "another write")
         self._stops.pass_by(f"before {name}")
         result = await self._store.write(work)
         self._stops.pass_by(f"after {name}")
