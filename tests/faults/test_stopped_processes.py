@@ -265,7 +265,7 @@ async def settle_and_ask(stage, around, people, reached):
     dana = await around.store.read(lambda view: around.identity.lookup(view, DANA))
     for grant in active:
         await end_grant(around, dana, grant.id)
-    assert await quiet(around) == []
+    assert not await quiet(around)
     with psycopg.connect(stage.database.dsn()) as connection:
         assert connection.execute(OUR_ROLES).fetchall() == []
     await around.audit_log.publish()
