@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
-import textwrap
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -13,16 +10,10 @@ import click
 from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import connect
 from protem.entrypoints.cli.documents import document
-from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError
+from protem.entrypoints.cli.findings_view import exit_code_for, print_finding
 from protem.entrypoints.cli.invocation import common_options, current
-from protem.entrypoints.cli.terminal import data, styled, width
-from protem.entrypoints.cli.untrusted_text import printable
-
-_BAD = ("error", "critical")
-"""What makes the command fail: an error of this machine, a critical finding of the server."""
-_STYLES = {"error": "red", "critical": "red", "warning": "yellow", "ok": "green"}
-_INDENT = " " * 9
+from protem.entrypoints.cli.terminal import data
 
 
 @click.command(name="doctor")
@@ -37,21 +28,8 @@ def command() -> int:
         data(document({"findings": findings}, current().output))
     else:
         for found in findings:
-            _print(found)
-    bad = any(found.get("severity") in _BAD for found in findings)
-    return ExitCode.ERROR if bad else ExitCode.OK
-
-
-def _print(found: Mapping[str, Any]) -> None:
-    """Print one finding; what to type is never folded, so that it can be copied."""
-    severity = printable(found.get("severity", "?"))
-    mark = styled(f"{severity:<8} ", _STYLES.get(severity, "bold"))
-    said = f"{printable(found.get('subject', ''))}: {printable(found.get('message'))}"
-    room = width() - len(_INDENT) if sys.stdout.isatty() else sys.maxsize
-    lines = textwrap.wrap(said, room, break_long_words=False, break_on_hyphens=False)
-    data(mark + f"\n{_INDENT}".join(lines))
-    if found.get("next_step"):
-        data(f"{_INDENT}try: {printable(found['next_step'])}")
+            print_finding(found)
+    return exit_code_for(findings)
 
 
 def _of_this_machine() -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import click
 
 from protem.entrypoints.cli.api_client import connect, items_of, object_of, path_of
 from protem.entrypoints.cli.documents import document
-from protem.entrypoints.cli.exit_codes import ExitCode
+from protem.entrypoints.cli.findings_view import exit_code_for, print_finding
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.scope_view import capability_lines
 from protem.entrypoints.cli.tables import columns
@@ -38,7 +38,10 @@ def ls() -> None:
 @click.argument("name")
 @common_options
 def check(*, name: str) -> int:
-    """Show one target: what it enforces by itself, and findings about it (administrators)."""
+    """Show one target: what it enforces by itself, and findings about it (administrators).
+
+    The exit code is 1 when any finding is critical.
+    """
     with connect() as client:
         target = object_of(client.get(path_of("targets", name)))
         findings = _findings(client.get("/v1/doctor"), name)
@@ -49,12 +52,10 @@ def check(*, name: str) -> int:
         for line in capability_lines(target.get("capabilities") or {}):
             data(f"  {line}")
         for found in findings:
-            data(f"{printable(found.get('severity'))}: {printable(found.get('message'))}")
+            print_finding(found)
         if not findings:
             data("no findings")
-    return (
-        ExitCode.ERROR if any(one.get("severity") == "error" for one in findings) else ExitCode.OK
-    )
+    return exit_code_for(findings)
 
 
 def target_table(targets: Sequence[Mapping[str, Any]]) -> str:
@@ -82,5 +83,7 @@ def _findings(answer: Any, name: str) -> list[dict[str, Any]]:
     found = answer.get("findings") if isinstance(answer, dict) else None
     items = found if isinstance(found, list) else []
     return [
-        item for item in items if isinstance(item, dict) and name in str(item.get("subject", ""))
+        item
+        for item in items
+        if isinstance(item, dict) and str(item.get("subject", "")).split("/")[0] == name
     ]
