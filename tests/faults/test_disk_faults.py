@@ -232,6 +232,7 @@ def refused(server, at_once):
 
 def story(server, fault, *, at_once=True):
     """Let the disk fail with grants under way; check every promise; return what was measured."""
+    known = server.on_record()
     long, short = server.granted(900), server.granted(SHORT_SECONDS)
     expiry = time.monotonic() + SHORT_SECONDS
     with fault:
@@ -252,7 +253,6 @@ def story(server, fault, *, at_once=True):
     recovered = wait_until(server.is_ready, RECOVERED_WITHIN, "not ready again")
     if status == 503:
         assert "ended at orders-db" in answer["detail"], answer
-        assert server.end(long)[0] == 200
     for grant in (long, short):
         wait_until(lambda g=grant: server.state_of(g) == "ended", RECOVERED_WITHIN, "not recorded")
     server.end(server.granted(900))
@@ -261,7 +261,8 @@ def story(server, fault, *, at_once=True):
         f"\n{said}\nrefused after {max(refusals):.2f} s at most; "
         f"end: {status} after {ending:.2f} s, gone after {ended:.2f} s; "
         f"expired one gone {late:+.2f} s after its time; "
-        f"down {down:.0f} s, ready {recovered:.2f} s after"
+        f"down {down:.0f} s, ready {recovered:.2f} s after; "
+        f"of those refused, {len(server.on_record() - known)} are granted now"
     )
     return long, short
 
