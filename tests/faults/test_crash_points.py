@@ -1,18 +1,12 @@
-"""Processes die at every point where they meet the world, and again while they recover.
-
-``PROTEM_FAULT_SEED`` repeats a run, ``PROTEM_FAULT_PAIRS`` sets how many pairs are tried.
-"""
+"""Processes die at every point where they meet the world, and again while they recover."""
 
 import asyncio
-import os
-import random
-import secrets
 
 import pytest
+from tests.faults.chance import how_many, seeded
 from tests.faults.crash_scenarios import SCENARIOS, Deaths, play
 
-PAIRS = int(os.environ.get("PROTEM_FAULT_PAIRS", "10000"))
-SEED = int(os.environ.get("PROTEM_FAULT_SEED", secrets.randbits(32)))
+PAIRS = how_many("PROTEM_FAULT_PAIRS", 10_000)
 DELIVERIES = (None, 0, 1, 5)
 """A call without an answer never arrives, or at once, or a little or long after its lease."""
 
@@ -49,7 +43,7 @@ def test_one_death_at_every_point(scenario, faults_counted):
 @pytest.mark.parametrize("part", range(8))
 def test_random_pairs_of_deaths(part, faults_counted):
     """A second death in the middle of recovery changes nothing."""
-    chance = random.Random(f"{SEED}/{part}")
+    chance = seeded(f"pairs of deaths, part {part}")
     names = sorted(SCENARIOS)
     lengths = {name: len(points_of(name)) for name in names}
     done = 0
@@ -60,7 +54,6 @@ def test_random_pairs_of_deaths(part, faults_counted):
         try:
             world = asyncio.run(play(SCENARIOS[scenario], deaths))
         except AssertionError as error:
-            pytest.fail(f"PROTEM_FAULT_SEED={SEED}: {scenario}, {deaths}: {error}")
+            pytest.fail(f"{scenario}, {deaths}: {error}")
         done += len(world.points) >= 4  # the world's own, and three lives: two deaths
     faults_counted("pairs of crash points", done)
-    faults_counted(f"seed {SEED}", 0)

@@ -97,6 +97,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+_Files = tuple[tuple[int, int], ...]
+_NOT_LOOKED_AT: _Files = ()
+_GONE: _Files = ((0, 0),)
+
+
 class DatabaseFile:
     """The file behind a connection, which must still be the one under its name.
 
@@ -106,10 +111,13 @@ class DatabaseFile:
     def __init__(self, connection: sqlite3.Connection) -> None:
         path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
         self._paths = (path, path.with_name(f"{path.name}-wal"))
-        self._known: tuple[tuple[int, int], ...] = ()
+        self._known = _NOT_LOOKED_AT
 
     def refuse_if_replaced(self) -> None:
-        """Return if what was committed is where the next start will look for it.
+        """Return if what is committed is where the next start will look for it.
+
+        Asked before a transaction, so that nothing refused comes to light when the file is put
+        back, and after it.
 
         Raises:
             AuditUnavailableError: when it is not.
@@ -117,10 +125,10 @@ class DatabaseFile:
         try:
             found = tuple((at.st_dev, at.st_ino) for at in map(os.stat, self._paths))
         except FileNotFoundError:
-            found = ()
-        if not self._known:
+            found = _GONE
+        if self._known == _NOT_LOOKED_AT:
             self._known = found
-        if found != self._known or not found:
+        if found != self._known:
             raise AuditUnavailableError(
                 f"the database {self._paths[0]} was deleted or replaced under the running server; "
                 "nothing is recorded",

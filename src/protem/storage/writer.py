@@ -100,6 +100,7 @@ class Writer:
 
     def _commit(self, group: list[_Job]) -> None:
         try:
+            self._file.refuse_if_replaced()
             self._connection.execute("BEGIN IMMEDIATE")
             for job in group:
                 if not job.future.cancelled():
