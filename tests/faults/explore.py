@@ -1,0 +1,132 @@
+"""Every state that a protocol can reach, breadth first, and the shortest way to one that is wrong.
+
+Here: the search, the promises asked in every state and of every step, traces, and whether every
+state can still come to an end. Not here: any protocol.
+
+Invariants: states are kept whole, not as fingerprints, so that none is taken for another; a trace
+is of the fewest steps possible.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explored:
+    """What a search found.
+
+    Attributes:
+        broken: the promise that does not hold, or "" when all do.
+        trace: the steps to where it does not, each with the state that it leads to.
+        seconds: of processor time.
+    """
+
+    states: int
+    steps: int
+    depth: int
+    seconds: float
+    broken: str = ""
+    trace: list = field(default_factory=list)
+
+
+def explore(protocol, *, finished=None, helps=None, at_most: int = 10_000_000) -> Explored:
+    """Visit every state; stop at the first that breaks a promise.
+
+    Args:
+        protocol: has ``initial``, ``successors``, ``broken`` and ``broken_by``.
+        finished: when given, every state must have a way to one of which this holds.
+        helps: the steps that may be counted on for that; by default all.
+        at_most: give up, loudly, beyond this many states.
+    """
+    began = time.process_time()
+    gc.disable()  # millions of small tuples and no cycle among them
+    try:
+        return _Search(protocol, helps or (lambda _: True), at_most).run(finished, began)
+    finally:
+        gc.enable()
+
+
+class _Search:
+    def __init__(self, protocol, helps: Callable, at_most: int) -> None:
+        self.protocol, self.helps, self.at_most = protocol, helps, at_most
+        self.states = list(protocol.initial())
+        self.number = {state: at for at, state in enumerate(self.states)}
+        self.parents = array("i", [-1] * len(self.states))
+        self.first_way = array("I")  # into ``ways``, by state
+        self.ways = array("I")
+        self.steps = 0
+
+    def run(self, finished, began: float) -> Explored:
+        broken, at = self._visit_all()
+        trace = [] if broken is None else self._trace(*at)
+        if broken is None and finished is not None:
+            trapped = self._trapped(finished)
+            if trapped is not None:
+                broken, trace = "every state has a way to the end", self._trace(trapped, None)
+        return Explored(
+            states=len(self.states),
+            steps=self.steps,
+            depth=self._depth(),
+            seconds=time.process_time() - began,
+            broken=broken or "",
+            trace=trace,
+        )
+
+    def _visit_all(self):
+        protocol, states, number = self.protocol, self.states, self.number
+        for at, state in enumerate(states):  # grows while it is read
+            broken = protocol.broken(state)
+            if broken is not None:
+                return broken, (at, None)
+            self.first_way.append(len(self.ways))
+            for step, after in protocol.successors(state):
+                self.steps += 1
+                broken = protocol.broken_by(state, step, after)
+                if broken is not None:
+                    return broken, (at, (step, after))
+                found = number.setdefault(after, len(states))
+                if found == len(states):
+                    states.append(after)
+                    self.parents.append(at)
+                if self.helps(step):
+                    self.ways.append(found)
+            if len(states) > self.at_most:
+                raise MemoryError(f"more than {self.at_most} states; choose smaller lengths")
+        return None, None
+
+    def _trapped(self, finished) -> int | None:
+        """Return a state without a way to the end, by giving every other one a mark."""
+        good = bytearray(map(finished, self.states))
+        self.first_way.append(len(self.ways))
+        changed = True
+        while changed:  # few rounds: most ways lead on, to states found later
+            changed = False
+            for at in range(len(good) - 1, -1, -1):
+                if not good[at]:
+                    ways = self.ways[self.first_way[at] : self.first_way[at + 1]]
+                    if any(good[way] for way in ways):
+                        good[at] = changed = True
+        trapped = good.find(0)
+        return None if trapped < 0 else trapped
+
+    def _depth(self) -> int:
+        depth, at = 0, len(self.states) - 1
+        while self.parents[at] >= 0:
+            depth, at = depth + 1, self.parents[at]
+        return depth
+
+    def _trace(self, at: int, last) -> list:
+        path = [at]
+        while self.parents[path[-1]] >= 0:
+            path.append(self.parents[path[-1]])
+        path.reverse()
+        trace = [(None, self.states[path[0]])]
+        for one, two in zip(path, path[1:], strict=False):
+            steps = self.protocol.successors(self.states[one])
+            trace.append(next(found for found in steps if found[1] == self.states[two]))
+        return trace if last is None else [*trace, last]

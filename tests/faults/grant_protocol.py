@@ -1,0 +1,480 @@
+"""The protocol by which a grant comes and goes, as states and steps small enough to read.
+
+Here: two control planes that share one store, one target, the network between, a person who uses
+one grant, an observer, and time. Every step is one that the real code takes in one piece: a
+transaction, a call leaving, a call taking effect, an answer. Between any two steps anything else
+may happen, for as long as it likes: that is delay and pause. Not here: the search (``explore``) and
+the proof that the code takes the same steps (``replay_on_code``).
+
+Time is in ticks. ``*_left`` counts the ticks until a moment by the control planes' clock; it goes
+down with time to ``-GRACE`` and no further, because nothing depends on how long ago a moment was
+beyond that. So time has no end and the states are still finite. The target's clock is behind by
+``skew``, which each run of the model chooses at its start.
+
+One grant is enough: leases, versions, orders and marks are of one grant each, and no step reads two.
+A version is a flag: whether what a control plane holds in memory is what the store holds now. Only
+equality is ever asked, and a version never comes back. ``stuck`` is an ``ending`` here: the same
+steps lead from both. Attempts are not counted: they only set how long a retry waits.
+
+Assumed, not shown: a call whose answer arrived takes no effect again (TCP; a relay that repeats
+answered calls needs tombstones at the target); a call takes effect at one moment, at which its
+deadlines hold; the control planes agree on the time.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+GRACE = 1
+"""Ticks by which a moment may be past and still matter: the margin, and the most skew."""
+NOBODY, DEAD = -1, 2
+"""Owners of a lease beside 0 and 1: none, and a run of a control plane that is no more."""
+
+
+class Row(NamedTuple):
+    """The grant in the store, and the lease on it."""
+
+    state: str = "approved"
+    expires_left: int = -GRACE
+    told: bool = False  # the target was told this expiry
+    order_left: int = -GRACE  # until provision_by of the order signed with the decision
+    unsettled_left: int = -GRACE
+    due_left: int = 0
+    owner: int = NOBODY
+    lease_left: int = 0
+    extended: bool = False
+
+
+class Phase(enum.IntEnum):
+    """Where a control plane is with the grant."""
+
+    IDLE = 0
+    HOLDS = 1  # has read the grant under its lease and will do next what is due
+    BEGINS_ENDING = 2  # has decided that it is over, not recorded
+    PROVISIONS = 3  # the call is on its way to the target
+    MADE = 4  # the answer is on its way back, or here and not recorded; so are the next three
+    PUT_OFF = 5
+    REFUSED = 6
+    UNKNOWN = 7  # no answer, and none will be taken any more
+    ENDS = 8  # the call is on its way to the target
+    GONE = 9  # as MADE
+    NOT_ENDED = 10  # put off, or no answer
+
+
+class Plane(NamedTuple):
+    """The memory of one control plane: what it holds of the grant, and its call."""
+
+    phase: Phase = Phase.IDLE
+    fresh: bool = False  # what it holds is what the store holds
+    state: str = ""  # as held, while it HOLDS
+    told: bool = False
+    expires_left: int = 0  # as held; of the order, once called
+    order_left: int = 0  # until provision_by, of the order held or sent
+    early: bool = False  # ENDS, GONE: when the call began, something late could still follow
+    queued: bool = False  # the grant was leased again behind the back of the task at work
+
+
+class Target(NamedTuple):
+    """What exists at the target."""
+
+    present: bool = False
+    expires_left: int = -GRACE
+    session: bool = False
+
+
+class State(NamedTuple):
+    """Everything."""
+
+    row: Row = Row()
+    planes: tuple[Plane, Plane] = (Plane(), Plane())
+    target: Target = Target()
+    late: tuple[int, int] | None = None  # provision_by and expiry of a call nobody waits for
+    late_end: bool = False
+    saw: tuple[bool, bool] | None = None  # the observer: a privilege; a grant past its expiry
+    skew: int = 0
+
+
+class Step(NamedTuple):
+    """What happened; ``saves`` counts the versions of the grant that it wrote."""
+
+    name: str
+    plane: int = NOBODY
+    saves: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Lengths in ticks, and the planted bugs, each of which breaks one rule of the protocol."""
+
+    lease: int = 3
+    call: int = 1  # an order with less left than this is signed anew before it is sent
+    margin: int = 1
+    term: int = 3
+    extension: int = 1
+    retry: int = 1
+    skews: tuple[int, ...] = (0, 1)
+
+    target_ignores_deadline: bool = False
+    target_deadline_off_by_one: bool = False
+    order_lasts_as_long_as_lease: bool = False
+    claim_ignores_lease: bool = False
+    record_ignores_lease: bool = False
+    record_ignores_version: bool = False
+    conflict_forgets_unsettled: bool = False
+    ended_without_settling: bool = False
+    settling_judged_after_the_call: bool = False
+    end_works_beside_own_task: bool = False
+    restart_resends: bool = False
+    restart_drops_leases: bool = False
+    observer_reads_grants_first: bool = False
+    failed_end_is_forgotten: bool = False
+
+
+LIVE = frozenset({"provisioning", "active", "ending"})
+USABLE = frozenset({"provisioning", "active"})
+ENDED = Row(state="ended")
+ABSENT = Target()
+_NEVER = 99
+_ANSWERS = frozenset({Phase.MADE, Phase.PUT_OFF, Phase.REFUSED})
+_OUTCOMES = _ANSWERS | {Phase.BEGINS_ENDING, Phase.UNKNOWN, Phase.GONE, Phase.NOT_ENDED}
+Add = Callable[[tuple[Step, State]], None]
+
+
+class GrantProtocol:
+    """``successors`` is the protocol; ``broken`` is what it promises."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        shorter = 0 if rules.order_lasts_as_long_as_lease else rules.margin
+        self.order = rules.lease - shorter
+
+    def initial(self) -> list[State]:
+        """Return the states a run can begin in: an approved grant, and how late the target is."""
+        return [State(skew=skew) for skew in self.rules.skews]
+
+    def successors(self, s: State) -> list[tuple[Step, State]]:
+        """Return every step that can be taken now, and where it leads."""
+        found: list[tuple[Step, State]] = []
+        add = found.append
+        self._person(s, add)
+        for p in (0, 1):
+            self._work(s, p, add)
+            self._call(s, p, add)
+            self._crash(s, p, add)
+        self._network(s, add)
+        self._observer(s, add)
+        later = self._tick(s)
+        if later != s:
+            add((Step("tick"), later))
+        return found
+
+    # A person: one transaction each, at either control plane.
+
+    def _person(self, s: State, add: Add) -> None:
+        rules, row, target = self.rules, s.row, s.target
+        if row.state == "approved":  # the control planes are alike: let 0 be the one
+            row = Row("provisioning", rules.term, order_left=self.order)
+            add((Step("activate", 0, 1), self._lease(s, row, 0)))
+        elif row.state == "active" and row.expires_left > 0 and not row.extended:
+            row = row._replace(
+                expires_left=row.expires_left + rules.extension,
+                told=False,
+                order_left=self.order,
+                due_left=0,
+                extended=True,
+            )
+            add((Step("extend", 0, 2), s._replace(row=row, planes=_stale(s))))
+        if row.state in USABLE:
+            ending = row._replace(state="ending", told=False, order_left=-GRACE, due_left=0)
+            after = s._replace(row=ending, planes=_stale(s))
+            for p in (0, 1):
+                ours = rules.end_works_beside_own_task and row.owner == p
+                leases = (row.lease_left == 0 or ours) and not s.planes[p].queued
+                add((Step("revoke", p, 1), self._lease(after, ending, p) if leases else after))
+        if target.present and target.expires_left + s.skew > 0 and not target.session:
+            add((Step("log in"), s._replace(target=target._replace(session=True))))
+
+    # A control plane: transactions, each of which looks at the lease, and what it does by itself.
+
+    def _work(self, s: State, p: int, add: Add) -> None:
+        rules, row, me = self.rules, s.row, s.planes[p]
+        free = row.lease_left == 0 or rules.claim_ignores_lease
+        if row.state in LIVE and row.due_left == 0 and free and not me.queued:
+            add((Step("claim", p), self._lease(s, row, p)))
+        if me.phase is Phase.IDLE and me.queued:
+            if row.owner == p:
+                idle = s._replace(planes=_with(s, p, Plane()))
+                add((Step("resume", p), self._lease(idle, row, p)))
+            else:
+                add((Step("resume", p), s._replace(planes=_with(s, p, Plane()))))
+        elif me.phase is Phase.HOLDS:
+            add((Step("begin", p), self._begin(s, p)))
+        elif me.phase in _OUTCOMES:
+            add(self._record(s, p))
+
+    def _lease(self, s: State, row: Row, p: int) -> State:
+        """Give ``p`` the lease on ``row``, and the row itself, once it has time for it."""
+        me = s.planes[p]
+        row = row._replace(owner=p, lease_left=self.rules.lease)
+        if me.phase is not Phase.IDLE and not self.rules.end_works_beside_own_task:
+            return s._replace(row=row, planes=_with(s, p, me._replace(queued=True)))
+        if me.phase is not Phase.IDLE:  # the other task's call goes on; its outcome is dropped
+            s = self._abandon(s, p)[-1]
+        plane = Plane(
+            Phase.HOLDS,
+            fresh=True,
+            state=row.state,
+            told=row.told,
+            expires_left=row.expires_left,
+            order_left=row.order_left,
+        )
+        return s._replace(row=row, planes=_with(s, p, plane))
+
+    def _begin(self, s: State, p: int) -> State:
+        """Do the first part of what is due for the grant as held; ``plan`` in the code."""
+        rules, row, me = self.rules, s.row, s.planes[p]
+        if me.state == "ending":
+            early = row.unsettled_left + rules.margin > 0 and not rules.ended_without_settling
+            call = Plane(Phase.ENDS, me.fresh, early=early, queued=me.queued)
+            return s._replace(planes=_with(s, p, call))
+        if me.expires_left <= 0:
+            call = Plane(Phase.BEGINS_ENDING, me.fresh, queued=me.queued)
+            return s._replace(planes=_with(s, p, call))
+        if me.state == "active" and me.told:
+            if row.owner == p:
+                row = row._replace(owner=NOBODY, lease_left=0)
+            return s._replace(row=row, planes=_with(s, p, Plane(queued=me.queued)))
+        order_left = me.order_left
+        if order_left < rules.call:
+            if row.owner != p:
+                return s._replace(planes=_with(s, p, Plane(queued=me.queued)))
+            order_left = self.order
+            row = row._replace(lease_left=rules.lease)
+        call = Plane(
+            Phase.PROVISIONS,
+            me.fresh,
+            expires_left=me.expires_left,
+            order_left=order_left,
+            queued=me.queued,
+        )
+        return s._replace(row=row, planes=_with(s, p, call))
+
+    def _record(self, s: State, p: int) -> tuple[Step, State]:
+        """Write the outcome if lease and version are still ours; go on if more is due."""
+        rules, row, me = self.rules, s.row, s.planes[p]
+        s = s._replace(planes=_with(s, p, Plane(queued=me.queued)))
+        if row.owner != p and not rules.record_ignores_lease:
+            return Step("record", p), s
+        if row.owner == p:
+            row = row._replace(owner=NOBODY, lease_left=0)
+        saves = 0
+        if me.fresh or rules.record_ignores_version:
+            row, saves = self._outcome(row, me), 1
+        elif me.phase is Phase.UNKNOWN and row.state in LIVE:
+            if not rules.conflict_forgets_unsettled:
+                later = max(row.unsettled_left, me.order_left)
+                row, saves = row._replace(unsettled_left=later), 1
+        s = s._replace(row=row, planes=_stale(s) if saves else s.planes)
+        if row.state in LIVE and row.due_left <= 0 and row.lease_left == 0:
+            queued, planes = me.queued, _with(s, p, Plane())
+            s = self._lease(s._replace(planes=planes), row, p)
+            s = s._replace(planes=_with(s, p, s.planes[p]._replace(queued=queued)))
+        return Step("record", p, saves), s
+
+    def _outcome(self, row: Row, me: Plane) -> Row:
+        """Return the row after a try: the transitions of ``domain.grants``."""
+        rules = self.rules
+        match me.phase:
+            case Phase.BEGINS_ENDING | Phase.REFUSED:
+                return row._replace(state="ending", told=False, order_left=-GRACE, due_left=0)
+            case Phase.MADE:
+                due = max(row.expires_left, 0)
+                return row._replace(state="active", told=True, order_left=-GRACE, due_left=due)
+            case Phase.UNKNOWN | Phase.PUT_OFF:
+                due = max(0, min(rules.retry, row.expires_left))
+                late = me.order_left if me.phase is Phase.UNKNOWN else -GRACE
+                return row._replace(due_left=due, unsettled_left=max(late, row.unsettled_left))
+            case Phase.NOT_ENDED:
+                return row._replace(
+                    due_left=_NEVER if rules.failed_end_is_forgotten else rules.retry
+                )
+        early = me.early
+        if rules.settling_judged_after_the_call:
+            early = row.unsettled_left + rules.margin > 0
+        return row._replace(due_left=row.unsettled_left + rules.margin) if early else ENDED
+
+    # The target and the network.
+
+    def _call(self, s: State, p: int, add: Add) -> None:
+        """What becomes of a call on its way to the target, and of its answer."""
+        me = s.planes[p]
+
+        def answer(phase: Phase) -> State:
+            return s._replace(planes=_with(s, p, me._replace(phase=phase)))
+
+        if me.phase is Phase.PROVISIONS:
+            if self._takes(s, me.order_left, me.expires_left):
+                made = answer(Phase.MADE)
+                target = _provisioned(s.target, me.expires_left)
+                add((Step("target provisions", p), made._replace(target=target)))
+            add((Step("target puts off", p), answer(Phase.PUT_OFF)))
+            add((Step("target refuses", p), answer(Phase.REFUSED)))
+        elif me.phase is Phase.ENDS:
+            add((Step("target ends", p), answer(Phase.GONE)._replace(target=ABSENT)))
+            add((Step("target puts off", p), answer(Phase.NOT_ENDED)))
+        if me.phase in _ANSWERS or me.phase in (Phase.PROVISIONS, Phase.ENDS, Phase.GONE):
+            ending = me.phase in (Phase.ENDS, Phase.GONE)
+            lost = me._replace(phase=Phase.NOT_ENDED if ending else Phase.UNKNOWN)
+            for after in self._abandon(s, p):
+                add((Step("give up", p), after._replace(planes=_with(s, p, lost))))
+
+    def _takes(self, s: State, order_left: int, expires_left: int) -> bool:
+        """Whether the target, by its own clock, makes what an order says."""
+        rules = self.rules
+        least = 0 if rules.target_deadline_off_by_one else 1
+        in_time = order_left + s.skew >= least or rules.target_ignores_deadline
+        return in_time and expires_left + s.skew > 0
+
+    def _abandon(self, s: State, p: int) -> list[State]:
+        """Leave the call of ``p`` to the network, which follows one late call at a time: any."""
+        me = s.planes[p]
+        if me.phase is Phase.ENDS:
+            return [s._replace(late_end=True)]
+        if me.phase is not Phase.PROVISIONS or not self._takes(s, me.order_left, me.expires_left):
+            return [s]
+        late = s._replace(late=(me.order_left, me.expires_left))
+        return [late] if s.late is None else [s, late]
+
+    def _network(self, s: State, add: Add) -> None:
+        """Late calls arrive; what ends without the store ends."""
+        row, target = s.row, s.target
+        if s.late is not None:
+            made = _provisioned(target, s.late[1])
+            add((Step("late provision"), s._replace(target=made, late=None)))
+        if s.late_end:
+            add((Step("late end"), s._replace(target=ABSENT, late_end=False)))
+        over = row.state == "ending" or (row.state in USABLE and row.expires_left <= 0)
+        swept = target.expires_left + s.skew <= 0
+        if target.present and over and row.due_left == 0:
+            add((Step("end unrecorded"), s._replace(target=ABSENT)))
+        if target.present and swept:
+            add((Step("sweep"), s._replace(target=ABSENT)))
+
+    def _observer(self, s: State, add: Add) -> None:
+        """Reads the target, then the grant, and ends what no live grant explains."""
+        row, live = s.row, s.row.state in LIVE
+        if self.rules.observer_reads_grants_first:
+            if not live and s.saw is None:
+                add((Step("look"), s._replace(saw=(True, False))))
+            elif s.saw is not None:
+                add((Step("end orphan"), s._replace(saw=None, target=ABSENT)))
+            return
+        over = row.state in USABLE and row.expires_left <= 0
+        seen = (s.target.present, over)
+        if any(seen) and seen != s.saw:
+            add((Step("look"), s._replace(saw=seen)))
+        if s.saw is None:
+            return
+        if s.saw[1] and row.state in USABLE:
+            row = row._replace(state="ending", told=False, order_left=-GRACE, due_left=0)
+            after = s._replace(row=row, planes=_stale(s), saw=None)
+            add((Step("judge", saves=1), after))
+        elif live or not s.saw[0]:
+            add((Step("judge"), s._replace(saw=None)))
+        else:
+            add((Step("end orphan"), s._replace(saw=None, target=ABSENT)))
+
+    def _crash(self, s: State, p: int, add: Add) -> None:
+        """Kill a control plane and start it again: it knows nothing, and has another name."""
+        rules, row, me = self.rules, s.row, s.planes[p]
+        if me == Plane() and row.owner != p:
+            return
+        if row.owner == p:
+            alive = row.lease_left > 0 and not rules.restart_drops_leases
+            row = row._replace(owner=DEAD) if alive else row._replace(owner=NOBODY, lease_left=0)
+        for after in self._abandon(s, p):
+            plane = Plane()
+            if rules.restart_resends and me.phase is Phase.PROVISIONS:
+                plane = me._replace(order_left=self.order, queued=False)
+            add((Step("crash", p), after._replace(row=row, planes=_with(s, p, plane))))
+
+    def _tick(self, s: State) -> State:
+        """Let time pass."""
+        row, late = s.row, s.late
+        if row.state in LIVE:
+            lease = max(row.lease_left - 1, 0)
+            row = row._replace(
+                expires_left=_less(row.expires_left),
+                order_left=_less(row.order_left),
+                unsettled_left=_less(row.unsettled_left),
+                due_left=row.due_left if row.due_left == _NEVER else max(row.due_left - 1, 0),
+                lease_left=lease,
+                owner=NOBODY if row.owner == DEAD and lease == 0 else row.owner,
+            )
+        if late is not None:
+            late = (_less(late[0]), _less(late[1]))
+            late = late if self._takes(s, *late) else None
+        planes = [
+            plane._replace(
+                expires_left=_less(plane.expires_left), order_left=_less(plane.order_left)
+            )
+            if plane.phase is not Phase.IDLE
+            else plane
+            for plane in s.planes
+        ]
+        target = s.target
+        if target.present:
+            target = target._replace(expires_left=_less(target.expires_left))
+        return s._replace(row=row, planes=(planes[0], planes[1]), target=target, late=late)
+
+    # What is promised.
+
+    def broken(self, s: State) -> str | None:
+        """Return the name of a promise that does not hold in ``s``."""
+        row, target = s.row, s.target
+        if row.state == "ended" and target.present:
+            return "after ended nothing of the grant is at the target"
+        if row.state == "ended" and target.session:
+            return "no session outlives ended"
+        if (target.present or target.session) and row.state == "approved":
+            return "intent before effect"
+        if target.present and target.expires_left > row.expires_left:
+            return "nothing is usable past the expiry by more than the target's clock is behind"
+        if row.state == "active" and row.told and row.expires_left > 0 and not target.present:
+            return "what is recorded as active is there"
+        return None
+
+    def broken_by(self, before: State, step: Step, after: State) -> str | None:
+        """Return the name of a promise that the step from ``before`` to ``after`` breaks."""
+        if before.row.state == "ending" and after.row.state in USABLE:
+            return "a revocation stands"
+        if before.row.state == "ended" and after.row != before.row:
+            return "ended is for good"
+        if step.name == "record" and step.saves and before.row.owner != step.plane:
+            return "only the holder of the lease records"
+        return None
+
+
+def _less(left: int) -> int:
+    return left - 1 if left > -GRACE else left
+
+
+def _with(s: State, p: int, plane: Plane) -> tuple[Plane, Plane]:
+    return (plane, s.planes[1]) if p == 0 else (s.planes[0], plane)
+
+
+def _stale(s: State) -> tuple[Plane, Plane]:
+    """The row has another version now: nobody holds it as it is."""
+    one, two = s.planes
+    return (
+        one._replace(fresh=False) if one.fresh else one,
+        two._replace(fresh=False) if two.fresh else two,
+    )
+
+
+def _provisioned(target: Target, expires_left: int) -> Target:
+    """Make the privilege, or move its deadline, which only moves later."""
+    return Target(True, max(target.expires_left, expires_left), target.session)
