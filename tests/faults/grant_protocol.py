@@ -23,7 +23,6 @@ deadlines hold; the control planes agree on the time.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -48,31 +47,29 @@ class Row(NamedTuple):
     extended: bool = False
 
 
-class Phase(enum.IntEnum):
-    """Where a control plane is with the grant."""
-
-    IDLE = 0
-    HOLDS = 1  # has read the grant under its lease and will do next what is due
-    BEGINS_ENDING = 2  # has decided that it is over, not recorded
-    PROVISIONS = 3  # the call is on its way to the target
-    MADE = 4  # the answer is on its way back, or here and not recorded; so are the next three
-    PUT_OFF = 5
-    REFUSED = 6
-    UNKNOWN = 7  # no answer, and none will be taken any more
-    ENDS = 8  # the call is on its way to the target
-    GONE = 9  # as MADE
-    NOT_ENDED = 10  # put off, or no answer
+IDLE = "idle"
+HOLDS = "holds"
+"""Has read the grant under its lease, and will do next what is due."""
+BEGINS_ENDING = "begins ending"
+"""Has decided that the grant is over, and not recorded it."""
+PROVISIONS, ENDS = "provisions", "ends"
+"""The call is on its way to the target."""
+MADE, GONE = "made", "gone"
+"""The call has taken effect; its answer is on its way back, or here and not recorded."""
+PUT_OFF, REFUSED, UNKNOWN, NOT_ENDED = "put off", "refused", "unknown", "not ended"
+"""It failed, or there is no answer and none will be taken any more; not recorded."""
 
 
 class Plane(NamedTuple):
     """The memory of one control plane: what it holds of the grant, and its call."""
 
-    phase: Phase = Phase.IDLE
+    phase: str = IDLE
     fresh: bool = False  # what it holds is what the store holds
     state: str = ""  # as held, while it HOLDS
     told: bool = False
     expires_left: int = 0  # as held; of the order, once called
     order_left: int = 0  # until provision_by, of the order held or sent
+    retry_left: int = 0  # until it is to be tried again, once it failed
     early: bool = False  # ENDS, GONE: when the call began, something late could still follow
     queued: bool = False  # the grant was leased again behind the back of the task at work
 
@@ -138,8 +135,7 @@ USABLE = frozenset({"provisioning", "active"})
 ENDED = Row(state="ended")
 ABSENT = Target()
 _NEVER = 99
-_ANSWERS = frozenset({Phase.MADE, Phase.PUT_OFF, Phase.REFUSED})
-_OUTCOMES = _ANSWERS | {Phase.BEGINS_ENDING, Phase.UNKNOWN, Phase.GONE, Phase.NOT_ENDED}
+_OUTCOMES = frozenset({BEGINS_ENDING, MADE, GONE, PUT_OFF, REFUSED, UNKNOWN, NOT_ENDED})
 Add = Callable[[tuple[Step, State]], None]
 
 
@@ -176,19 +172,19 @@ class GrantProtocol:
     def _person(self, s: State, add: Add) -> None:
         rules, row, target = self.rules, s.row, s.target
         if row.state == "approved":  # the control planes are alike: let 0 be the one
-            row = Row("provisioning", rules.term, order_left=self.order)
-            add((Step("activate", 0, 1), self._lease(s, row, 0)))
+            active = Row("provisioning", rules.term, order_left=self.order)
+            add((Step("activate", 0, 1), self._lease(s, active, 0)))
         elif row.state == "active" and row.expires_left > 0 and not row.extended:
-            row = row._replace(
+            longer = row._replace(
                 expires_left=row.expires_left + rules.extension,
                 told=False,
                 order_left=self.order,
                 due_left=0,
                 extended=True,
             )
-            add((Step("extend", 0, 2), s._replace(row=row, planes=_stale(s))))
+            add((Step("extend", 0, 2), s._replace(row=longer, planes=_stale(s))))
         if row.state in USABLE:
-            ending = row._replace(state="ending", told=False, order_left=-GRACE, due_left=0)
+            ending = _ending(row)
             after = s._replace(row=ending, planes=_stale(s))
             for p in (0, 1):
                 ours = rules.end_works_beside_own_task and row.owner == p
@@ -204,13 +200,13 @@ class GrantProtocol:
         free = row.lease_left == 0 or rules.claim_ignores_lease
         if row.state in LIVE and row.due_left == 0 and free and not me.queued:
             add((Step("claim", p), self._lease(s, row, p)))
-        if me.phase is Phase.IDLE and me.queued:
+        if me.phase == IDLE and me.queued:
             if row.owner == p:
                 idle = s._replace(planes=_with(s, p, Plane()))
                 add((Step("resume", p), self._lease(idle, row, p)))
             else:
                 add((Step("resume", p), s._replace(planes=_with(s, p, Plane()))))
-        elif me.phase is Phase.HOLDS:
+        elif me.phase == HOLDS:
             add((Step("begin", p), self._begin(s, p)))
         elif me.phase in _OUTCOMES:
             add(self._record(s, p))
@@ -219,12 +215,12 @@ class GrantProtocol:
         """Give ``p`` the lease on ``row``, and the row itself, once it has time for it."""
         me = s.planes[p]
         row = row._replace(owner=p, lease_left=self.rules.lease)
-        if me.phase is not Phase.IDLE and not self.rules.end_works_beside_own_task:
+        if me.phase != IDLE and not self.rules.end_works_beside_own_task:
             return s._replace(row=row, planes=_with(s, p, me._replace(queued=True)))
-        if me.phase is not Phase.IDLE:  # the other task's call goes on; its outcome is dropped
+        if me.phase != IDLE:  # the other task's call goes on; its outcome is dropped
             s = self._abandon(s, p)[-1]
         plane = Plane(
-            Phase.HOLDS,
+            HOLDS,
             fresh=True,
             state=row.state,
             told=row.told,
@@ -238,10 +234,10 @@ class GrantProtocol:
         rules, row, me = self.rules, s.row, s.planes[p]
         if me.state == "ending":
             early = row.unsettled_left + rules.margin > 0 and not rules.ended_without_settling
-            call = Plane(Phase.ENDS, me.fresh, early=early, queued=me.queued)
+            call = Plane(ENDS, me.fresh, early=early, queued=me.queued)
             return s._replace(planes=_with(s, p, call))
         if me.expires_left <= 0:
-            call = Plane(Phase.BEGINS_ENDING, me.fresh, queued=me.queued)
+            call = Plane(BEGINS_ENDING, me.fresh, queued=me.queued)
             return s._replace(planes=_with(s, p, call))
         if me.state == "active" and me.told:
             if row.owner == p:
@@ -254,7 +250,7 @@ class GrantProtocol:
             order_left = self.order
             row = row._replace(lease_left=rules.lease)
         call = Plane(
-            Phase.PROVISIONS,
+            PROVISIONS,
             me.fresh,
             expires_left=me.expires_left,
             order_left=order_left,
@@ -273,7 +269,7 @@ class GrantProtocol:
         saves = 0
         if me.fresh or rules.record_ignores_version:
             row, saves = self._outcome(row, me), 1
-        elif me.phase is Phase.UNKNOWN and row.state in LIVE:
+        elif me.phase == UNKNOWN and row.state in LIVE:
             if not rules.conflict_forgets_unsettled:
                 later = max(row.unsettled_left, me.order_left)
                 row, saves = row._replace(unsettled_left=later), 1
@@ -287,20 +283,17 @@ class GrantProtocol:
     def _outcome(self, row: Row, me: Plane) -> Row:
         """Return the row after a try: the transitions of ``domain.grants``."""
         rules = self.rules
-        match me.phase:
-            case Phase.BEGINS_ENDING | Phase.REFUSED:
-                return row._replace(state="ending", told=False, order_left=-GRACE, due_left=0)
-            case Phase.MADE:
-                due = max(row.expires_left, 0)
-                return row._replace(state="active", told=True, order_left=-GRACE, due_left=due)
-            case Phase.UNKNOWN | Phase.PUT_OFF:
-                due = max(0, min(rules.retry, row.expires_left))
-                late = me.order_left if me.phase is Phase.UNKNOWN else -GRACE
-                return row._replace(due_left=due, unsettled_left=max(late, row.unsettled_left))
-            case Phase.NOT_ENDED:
-                return row._replace(
-                    due_left=_NEVER if rules.failed_end_is_forgotten else rules.retry
-                )
+        if me.phase in (BEGINS_ENDING, REFUSED):
+            return _ending(row)
+        if me.phase == MADE:
+            due = max(row.expires_left, 0)
+            return row._replace(state="active", told=True, order_left=-GRACE, due_left=due)
+        if me.phase in (UNKNOWN, PUT_OFF):
+            late = me.order_left if me.phase == UNKNOWN else -GRACE
+            later = max(late, row.unsettled_left)
+            return row._replace(due_left=me.retry_left, unsettled_left=later)
+        if me.phase == NOT_ENDED:
+            return row._replace(due_left=_NEVER if rules.failed_end_is_forgotten else me.retry_left)
         early = me.early
         if rules.settling_judged_after_the_call:
             early = row.unsettled_left + rules.margin > 0
@@ -310,26 +303,29 @@ class GrantProtocol:
 
     def _call(self, s: State, p: int, add: Add) -> None:
         """What becomes of a call on its way to the target, and of its answer."""
-        me = s.planes[p]
-
-        def answer(phase: Phase) -> State:
-            return s._replace(planes=_with(s, p, me._replace(phase=phase)))
-
-        if me.phase is Phase.PROVISIONS:
+        me, retry = s.planes[p], self.rules.retry
+        if me.phase == PROVISIONS:
             if self._takes(s, me.order_left, me.expires_left):
-                made = answer(Phase.MADE)
                 target = _provisioned(s.target, me.expires_left)
-                add((Step("target provisions", p), made._replace(target=target)))
-            add((Step("target puts off", p), answer(Phase.PUT_OFF)))
-            add((Step("target refuses", p), answer(Phase.REFUSED)))
-        elif me.phase is Phase.ENDS:
-            add((Step("target ends", p), answer(Phase.GONE)._replace(target=ABSENT)))
-            add((Step("target puts off", p), answer(Phase.NOT_ENDED)))
-        if me.phase in _ANSWERS or me.phase in (Phase.PROVISIONS, Phase.ENDS, Phase.GONE):
-            ending = me.phase in (Phase.ENDS, Phase.GONE)
-            lost = me._replace(phase=Phase.NOT_ENDED if ending else Phase.UNKNOWN)
-            for after in self._abandon(s, p):
-                add((Step("give up", p), after._replace(planes=_with(s, p, lost))))
+                made = s._replace(planes=_with(s, p, me._replace(phase=MADE)), target=target)
+                add((Step("target provisions", p), made))
+            no = me._replace(phase=REFUSED, order_left=0, expires_left=0)
+            add((Step("target refuses", p), s._replace(planes=_with(s, p, no))))
+        if me.phase in (PROVISIONS, MADE):
+            retry = max(0, min(retry, me.expires_left))  # a retry must not hide the expiry
+            lost = me._replace(phase=UNKNOWN, expires_left=0, retry_left=retry)
+        elif me.phase in (ENDS, GONE):
+            lost = me._replace(phase=NOT_ENDED, early=False, retry_left=retry)
+        else:
+            return
+        if me.phase == ENDS:
+            gone = s._replace(planes=_with(s, p, me._replace(phase=GONE)), target=ABSENT)
+            add((Step("target ends", p), gone))
+        if me.phase in (PROVISIONS, ENDS):
+            later = lost if me.phase == ENDS else lost._replace(phase=PUT_OFF, order_left=0)
+            add((Step("target puts off", p), s._replace(planes=_with(s, p, later))))
+        for after in self._abandon(s, p):
+            add((Step("give up", p), after._replace(planes=_with(s, p, lost))))
 
     def _takes(self, s: State, order_left: int, expires_left: int) -> bool:
         """Whether the target, by its own clock, makes what an order says."""
@@ -341,9 +337,9 @@ class GrantProtocol:
     def _abandon(self, s: State, p: int) -> list[State]:
         """Leave the call of ``p`` to the network, which follows one late call at a time: any."""
         me = s.planes[p]
-        if me.phase is Phase.ENDS:
+        if me.phase == ENDS:
             return [s._replace(late_end=True)]
-        if me.phase is not Phase.PROVISIONS or not self._takes(s, me.order_left, me.expires_left):
+        if me.phase != PROVISIONS or not self._takes(s, me.order_left, me.expires_left):
             return [s]
         late = s._replace(late=(me.order_left, me.expires_left))
         return [late] if s.late is None else [s, late]
@@ -379,7 +375,7 @@ class GrantProtocol:
         if s.saw is None:
             return
         if s.saw[1] and row.state in USABLE:
-            row = row._replace(state="ending", told=False, order_left=-GRACE, due_left=0)
+            row = _ending(row)
             after = s._replace(row=row, planes=_stale(s), saw=None)
             add((Step("judge", saves=1), after))
         elif live or not s.saw[0]:
@@ -397,7 +393,7 @@ class GrantProtocol:
             row = row._replace(owner=DEAD) if alive else row._replace(owner=NOBODY, lease_left=0)
         for after in self._abandon(s, p):
             plane = Plane()
-            if rules.restart_resends and me.phase is Phase.PROVISIONS:
+            if rules.restart_resends and me.phase == PROVISIONS:
                 plane = me._replace(order_left=self.order, queued=False)
             add((Step("crash", p), after._replace(row=row, planes=_with(s, p, plane))))
 
@@ -419,9 +415,11 @@ class GrantProtocol:
             late = late if self._takes(s, *late) else None
         planes = [
             plane._replace(
-                expires_left=_less(plane.expires_left), order_left=_less(plane.order_left)
+                expires_left=_less(plane.expires_left),
+                order_left=_less(plane.order_left),
+                retry_left=max(plane.retry_left - 1, 0),
             )
-            if plane.phase is not Phase.IDLE
+            if plane.phase != IDLE
             else plane
             for plane in s.planes
         ]
@@ -456,6 +454,10 @@ class GrantProtocol:
         if step.name == "record" and step.saves and before.row.owner != step.plane:
             return "only the holder of the lease records"
         return None
+
+
+def _ending(row: Row) -> Row:
+    return row._replace(state="ending", told=False, order_left=-GRACE, due_left=0)
 
 
 def _less(left: int) -> int:
