@@ -38,7 +38,8 @@ def explore(protocol, *, finished=None, helps=None, at_most: int = 10_000_000) -
     """Visit every state; stop at the first that breaks a promise.
 
     Args:
-        protocol: has ``initial``, ``successors``, ``broken`` and ``broken_by``.
+        protocol: has ``initial``, ``successors``, ``canonical`` (which of several states that are
+            the same but for names to keep), ``broken`` and ``broken_by``.
         finished: when given, every state must have a way to one of which this holds.
         helps: the steps that may be counted on for that; by default all.
         at_most: give up, loudly, beyond this many states.
@@ -79,6 +80,7 @@ class _Search:
 
     def _visit_all(self):
         protocol, states, number = self.protocol, self.states, self.number
+        canonical = protocol.canonical
         for at, state in enumerate(states):  # grows while it is read
             broken = protocol.broken(state)
             if broken is not None:
@@ -89,6 +91,7 @@ class _Search:
                 broken = protocol.broken_by(state, step, after)
                 if broken is not None:
                     return broken, (at, (step, after))
+                after = canonical(after)
                 found = number.setdefault(after, len(states))
                 if found == len(states):
                     states.append(after)
@@ -126,7 +129,10 @@ class _Search:
             path.append(self.parents[path[-1]])
         path.reverse()
         trace = [(None, self.states[path[0]])]
-        for one, two in zip(path, path[1:], strict=False):
-            steps = self.protocol.successors(self.states[one])
-            trace.append(next(found for found in steps if found[1] == self.states[two]))
-        return trace if last is None else [*trace, last]
+        wanted = [self.states[found] for found in path[1:]]
+        if last is not None:
+            wanted.append(self.protocol.canonical(last[1]))
+        for want in wanted:  # by true names all the way, though the search took twins for one
+            steps = self.protocol.successors(trace[-1][1])
+            trace.append(next(one for one in steps if self.protocol.canonical(one[1]) == want))
+        return trace

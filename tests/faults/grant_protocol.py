@@ -124,6 +124,7 @@ class Rules:
     ended_without_settling: bool = False
     settling_judged_after_the_call: bool = False
     end_works_beside_own_task: bool = False
+    renew_ignores_version: bool = False
     restart_resends: bool = False
     restart_drops_leases: bool = False
     observer_reads_grants_first: bool = False
@@ -166,6 +167,14 @@ class GrantProtocol:
         if later != s:
             add((Step("tick"), later))
         return found
+
+    def canonical(self, s: State) -> State:
+        """Return the one of two states that differ only in which control plane is called 0."""
+        one, two = s.planes
+        if one < two or (one == two and s.row.owner != 1):
+            return s
+        owner = 1 - s.row.owner if s.row.owner in (0, 1) else s.row.owner
+        return s._replace(row=s.row._replace(owner=owner), planes=(two, one))
 
     # A person: one transaction each, at either control plane.
 
@@ -247,6 +256,10 @@ class GrantProtocol:
         if order_left < rules.call:
             if row.owner != p:
                 return s._replace(planes=_with(s, p, Plane(queued=me.queued)))
+            if not me.fresh and not rules.renew_ignores_version:
+                queued = me.queued
+                s = self._lease(s._replace(planes=_with(s, p, Plane())), row, p)
+                return s._replace(planes=_with(s, p, s.planes[p]._replace(queued=queued)))
             order_left = self.order
             row = row._replace(lease_left=rules.lease)
         call = Plane(
