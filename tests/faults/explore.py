@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import time
 from array import array
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -34,27 +33,27 @@ class Explored:
     trace: list = field(default_factory=list)
 
 
-def explore(protocol, *, finished=None, helps=None, at_most: int = 10_000_000) -> Explored:
+def explore(protocol, promises, *, at_most: int = 5_000_000) -> Explored:
     """Visit every state; stop at the first that breaks a promise.
 
     Args:
         protocol: has ``initial``, ``successors``, ``canonical`` (which of several states that are
-            the same but for names to keep), ``broken`` and ``broken_by``.
-        finished: when given, every state must have a way to one of which this holds.
-        helps: the steps that may be counted on for that; by default all.
+            the same but for names to keep).
+        promises: has ``broken`` and ``broken_by``; ``finished`` and ``helps``: from every state
+            steps that help must lead to one that is finished, or ``CAN_END`` is broken.
         at_most: give up, loudly, beyond this many states.
     """
     began = time.process_time()
     gc.disable()  # millions of small tuples and no cycle among them
     try:
-        return _Search(protocol, helps or (lambda _: True), at_most).run(finished, began)
+        return _Search(protocol, promises, at_most).run(began)
     finally:
         gc.enable()
 
 
 class _Search:
-    def __init__(self, protocol, helps: Callable, at_most: int) -> None:
-        self.protocol, self.helps, self.at_most = protocol, helps, at_most
+    def __init__(self, protocol, promises, at_most: int) -> None:
+        self.protocol, self.promises, self.at_most = protocol, promises, at_most
         self.states = list(protocol.initial())
         self.number = {state: at for at, state in enumerate(self.states)}
         self.parents = array("i", [-1] * len(self.states))
@@ -62,13 +61,13 @@ class _Search:
         self.ways = array("I")
         self.steps = 0
 
-    def run(self, finished, began: float) -> Explored:
+    def run(self, began: float) -> Explored:
         broken, at = self._visit_all()
         trace = [] if broken is None else self._trace(*at)
-        if broken is None and finished is not None:
-            trapped = self._trapped(finished)
+        if broken is None:
+            trapped = self._trapped()
             if trapped is not None:
-                broken, trace = "every state has a way to the end", self._trace(trapped, None)
+                broken, trace = self.promises.CAN_END, self._trace(trapped, None)
         return Explored(
             states=len(self.states),
             steps=self.steps,
@@ -80,15 +79,15 @@ class _Search:
 
     def _visit_all(self):
         protocol, states, number = self.protocol, self.states, self.number
-        canonical = protocol.canonical
+        promises, canonical = self.promises, protocol.canonical
         for at, state in enumerate(states):  # grows while it is read
-            broken = protocol.broken(state)
+            broken = promises.broken(state)
             if broken is not None:
                 return broken, (at, None)
             self.first_way.append(len(self.ways))
             for step, after in protocol.successors(state):
                 self.steps += 1
-                broken = protocol.broken_by(state, step, after)
+                broken = promises.broken_by(state, step, after)
                 if broken is not None:
                     return broken, (at, (step, after))
                 after = canonical(after)
@@ -96,15 +95,15 @@ class _Search:
                 if found == len(states):
                     states.append(after)
                     self.parents.append(at)
-                if self.helps(step):
+                if promises.helps(step):
                     self.ways.append(found)
             if len(states) > self.at_most:
                 raise MemoryError(f"more than {self.at_most} states; choose smaller lengths")
         return None, None
 
-    def _trapped(self, finished) -> int | None:
+    def _trapped(self) -> int | None:
         """Return a state without a way to the end, by giving every other one a mark."""
-        good = bytearray(map(finished, self.states))
+        good = bytearray(map(self.promises.finished, self.states))
         self.first_way.append(len(self.ways))
         changed = True
         while changed:  # few rounds: most ways lead on, to states found later

@@ -3,13 +3,9 @@
 Here: two control planes that share one store, one target, the network between, a person who uses
 one grant, an observer, and time. Every step is one that the real code takes in one piece: a
 transaction, a call leaving, a call taking effect, an answer. Between any two steps anything else
-may happen, for as long as it likes: that is delay and pause. Not here: the search (``explore``) and
-the proof that the code takes the same steps (``replay_on_code``).
-
-Time is in ticks. ``*_left`` counts the ticks until a moment by the control planes' clock; it goes
-down with time to ``-GRACE`` and no further, because nothing depends on how long ago a moment was
-beyond that. So time has no end and the states are still finite. The target's clock is behind by
-``skew``, which each run of the model chooses at its start.
+may happen, for as long as it likes: that is delay and pause. Not here: what is promised
+(``grant_promises``), the search (``explore``) and the proof that the code takes the same steps
+(``replay_on_code``).
 
 One grant is enough: leases, versions, orders and marks are of one grant each, and no step reads two.
 A version is a flag: whether what a control plane holds in memory is what the store holds now. Only
@@ -24,124 +20,41 @@ deadlines hold; the control planes agree on the time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
-GRACE = 1
-"""Ticks by which a moment may be past and still matter: the margin, and the most skew."""
-NOBODY, DEAD = -1, 2
-"""Owners of a lease beside 0 and 1: none, and a run of a control plane that is no more."""
+from tests.faults.protocol_state import (
+    ABSENT,
+    BEGINS_ENDING,
+    DEAD,
+    ENDED,
+    ENDS,
+    GONE,
+    GRACE,
+    HOLDS,
+    IDLE,
+    LIVE,
+    MADE,
+    NOBODY,
+    NOT_ENDED,
+    PROVISIONS,
+    PUT_OFF,
+    REFUSED,
+    UNKNOWN,
+    USABLE,
+    Plane,
+    Row,
+    Rules,
+    State,
+    Step,
+    Target,
+)
 
-
-class Row(NamedTuple):
-    """The grant in the store, and the lease on it."""
-
-    state: str = "approved"
-    expires_left: int = -GRACE
-    told: bool = False  # the target was told this expiry
-    order_left: int = -GRACE  # until provision_by of the order signed with the decision
-    unsettled_left: int = -GRACE
-    due_left: int = 0
-    owner: int = NOBODY
-    lease_left: int = 0
-    extended: bool = False
-
-
-IDLE = "idle"
-HOLDS = "holds"
-"""Has read the grant under its lease, and will do next what is due."""
-BEGINS_ENDING = "begins ending"
-"""Has decided that the grant is over, and not recorded it."""
-PROVISIONS, ENDS = "provisions", "ends"
-"""The call is on its way to the target."""
-MADE, GONE = "made", "gone"
-"""The call has taken effect; its answer is on its way back, or here and not recorded."""
-PUT_OFF, REFUSED, UNKNOWN, NOT_ENDED = "put off", "refused", "unknown", "not ended"
-"""It failed, or there is no answer and none will be taken any more; not recorded."""
-
-
-class Plane(NamedTuple):
-    """The memory of one control plane: what it holds of the grant, and its call."""
-
-    phase: str = IDLE
-    fresh: bool = False  # what it holds is what the store holds
-    state: str = ""  # as held, while it HOLDS
-    told: bool = False
-    expires_left: int = 0  # as held; of the order, once called
-    order_left: int = 0  # until provision_by, of the order held or sent
-    retry_left: int = 0  # until it is to be tried again, once it failed
-    early: bool = False  # ENDS, GONE: when the call began, something late could still follow
-    queued: bool = False  # the grant was leased again behind the back of the task at work
-
-
-class Target(NamedTuple):
-    """What exists at the target."""
-
-    present: bool = False
-    expires_left: int = -GRACE
-    session: bool = False
-
-
-class State(NamedTuple):
-    """Everything."""
-
-    row: Row = Row()
-    planes: tuple[Plane, Plane] = (Plane(), Plane())
-    target: Target = Target()
-    late: tuple[int, int] | None = None  # provision_by and expiry of a call nobody waits for
-    late_end: bool = False
-    saw: tuple[bool, bool] | None = None  # the observer: a privilege; a grant past its expiry
-    skew: int = 0
-
-
-class Step(NamedTuple):
-    """What happened; ``saves`` counts the versions of the grant that it wrote."""
-
-    name: str
-    plane: int = NOBODY
-    saves: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Lengths in ticks, and the planted bugs, each of which breaks one rule of the protocol."""
-
-    lease: int = 3
-    call: int = 1  # an order with less left than this is signed anew before it is sent
-    margin: int = 1
-    term: int = 3
-    extension: int = 1
-    retry: int = 1
-    skews: tuple[int, ...] = (0, 1)
-
-    target_ignores_deadline: bool = False
-    target_deadline_off_by_one: bool = False
-    order_lasts_as_long_as_lease: bool = False
-    claim_ignores_lease: bool = False
-    record_ignores_lease: bool = False
-    record_ignores_version: bool = False
-    conflict_forgets_unsettled: bool = False
-    ended_without_settling: bool = False
-    settling_judged_after_the_call: bool = False
-    end_works_beside_own_task: bool = False
-    renew_ignores_version: bool = False
-    restart_resends: bool = False
-    restart_drops_leases: bool = False
-    observer_reads_grants_first: bool = False
-    failed_end_is_forgotten: bool = False
-
-
-LIVE = frozenset({"provisioning", "active", "ending"})
-USABLE = frozenset({"provisioning", "active"})
-ENDED = Row(state="ended")
-ABSENT = Target()
 _NEVER = 99
 _OUTCOMES = frozenset({BEGINS_ENDING, MADE, GONE, PUT_OFF, REFUSED, UNKNOWN, NOT_ENDED})
 Add = Callable[[tuple[Step, State]], None]
 
 
 class GrantProtocol:
-    """``successors`` is the protocol; ``broken`` is what it promises."""
+    """``successors`` is the protocol: one method for each who acts."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -321,6 +234,8 @@ class GrantProtocol:
             if self._takes(s, me.order_left, me.expires_left):
                 target = _provisioned(s.target, me.expires_left)
                 made = s._replace(planes=_with(s, p, me._replace(phase=MADE)), target=target)
+                if self.rules.network_repeats_answered_calls:
+                    made = made._replace(late=(me.order_left, me.expires_left))
                 add((Step("target provisions", p), made))
             no = me._replace(phase=REFUSED, order_left=0, expires_left=0)
             add((Step("target refuses", p), s._replace(planes=_with(s, p, no))))
@@ -440,33 +355,6 @@ class GrantProtocol:
         if target.present:
             target = target._replace(expires_left=_less(target.expires_left))
         return s._replace(row=row, planes=(planes[0], planes[1]), target=target, late=late)
-
-    # What is promised.
-
-    def broken(self, s: State) -> str | None:
-        """Return the name of a promise that does not hold in ``s``."""
-        row, target = s.row, s.target
-        if row.state == "ended" and target.present:
-            return "after ended nothing of the grant is at the target"
-        if row.state == "ended" and target.session:
-            return "no session outlives ended"
-        if (target.present or target.session) and row.state == "approved":
-            return "intent before effect"
-        if target.present and target.expires_left > row.expires_left:
-            return "nothing is usable past the expiry by more than the target's clock is behind"
-        if row.state == "active" and row.told and row.expires_left > 0 and not target.present:
-            return "what is recorded as active is there"
-        return None
-
-    def broken_by(self, before: State, step: Step, after: State) -> str | None:
-        """Return the name of a promise that the step from ``before`` to ``after`` breaks."""
-        if before.row.state == "ending" and after.row.state in USABLE:
-            return "a revocation stands"
-        if before.row.state == "ended" and after.row != before.row:
-            return "ended is for good"
-        if step.name == "record" and step.saves and before.row.owner != step.plane:
-            return "only the holder of the lease records"
-        return None
 
 
 def _ending(row: Row) -> Row:

@@ -48,7 +48,7 @@ from protem.testing.in_memory_planner import InMemoryPlanner
 from protem.testing.in_memory_policy import FixedRule, InMemoryPolicy
 from protem.testing.in_memory_store import InMemoryStore
 from protem.testing.manual_clock import ManualClock
-from tests.faults.grant_protocol import (
+from tests.faults.protocol_state import (
     BEGINS_ENDING,
     DEAD,
     ENDED,
@@ -518,7 +518,9 @@ async def replay(rules: Rules, trace: list[tuple[Step | None, State]]) -> RealWo
                 await world.take(step, before, after)
                 world.compare(step, after)
             except Diverged as error:
-                taken = " > ".join(f"{one.name} {max(one.plane, 0)}" for one, _ in trace[1 : at + 2])
+                taken = " > ".join(
+                    f"{one.name} {max(one.plane, 0)}" for one, _ in trace[1 : at + 2]
+                )
                 raise Diverged(f"{error}\nafter {taken}\nthe model: {after}") from error
     finally:
         await world.close()
