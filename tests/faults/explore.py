@@ -1,7 +1,7 @@
 """Every state that a protocol can reach, breadth first, and the shortest way to one that is wrong.
 
-Here: the search, the promises asked in every state and of every step, traces, and whether every
-state can still come to an end. Not here: any protocol.
+Here: the search, the promises asked in every state and of every step, whether every state can still
+come to an end, traces to what is wrong, and traces at random. Not here: any protocol.
 
 Invariants: states are kept whole, not as fingerprints, so that none is taken for another; a trace
 is of the fewest steps possible.
@@ -51,6 +51,33 @@ def explore(protocol, promises, *, at_most: int = 5_000_000) -> Explored:
         gc.enable()
 
 
+def wander(protocol, chance, weights: dict, *, steps: int) -> list:
+    """Return a random trace: a kind of step by weight (usually 10), then any step of that kind."""
+    state = chance.choice(protocol.initial())
+    trace = [(None, state)]
+    while len(trace) <= steps and (found := protocol.successors(state)):
+        kinds = sorted({step.name for step, _ in found})
+        (kind,) = chance.choices(kinds, [weights.get(name, 10) for name in kinds])
+        trace.append(chance.choice([one for one in found if one[0].name == kind]))
+        state = trace[-1][1]
+    return trace
+
+
+def follow(protocol, start, names: list) -> list:
+    """Return the trace from ``start`` whose steps have these names and numbers of control planes.
+
+    Raises:
+        LookupError: when the protocol does not take one of them.
+    """
+    trace = [(None, start)]
+    for name in names:
+        found = [one for one in protocol.successors(trace[-1][1]) if one[0][:2] == name]
+        if not found:
+            raise LookupError(f"no {name} after {len(trace) - 1} steps")
+        trace.append(found[-1])
+    return trace
+
+
 class _Search:
     def __init__(self, protocol, promises, at_most: int) -> None:
         self.protocol, self.promises, self.at_most = protocol, promises, at_most
@@ -90,10 +117,10 @@ class _Search:
                 broken = promises.broken_by(state, step, after)
                 if broken is not None:
                     return broken, (at, (step, after))
-                after = canonical(after)
-                found = number.setdefault(after, len(states))
+                kept = canonical(after)
+                found = number.setdefault(kept, len(states))
                 if found == len(states):
-                    states.append(after)
+                    states.append(kept)
                     self.parents.append(at)
                 if promises.helps(step):
                     self.ways.append(found)

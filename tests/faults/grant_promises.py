@@ -33,9 +33,8 @@ def broken(s: State) -> str | None:
             return AFTER_ENDED
         if target.session:
             return NO_SESSION
-    elif row.state == "approved":
-        if target.present or target.session:
-            return INTENT_FIRST
+    elif row.state == "approved" and (target.present or target.session):
+        return INTENT_FIRST
     if target.present and target.expires_left > row.expires_left:
         return DEADLINE
     if row.state == "active" and row.told and row.expires_left > 0 and not target.present:

@@ -7,7 +7,7 @@ may happen, for as long as it likes: that is delay and pause. Not here: what is 
 (``grant_promises``), the search (``explore``) and the proof that the code takes the same steps
 (``replay_on_code``).
 
-One grant is enough: leases, versions, orders and marks are of one grant each, and no step reads two.
+One grant is enough: leases, versions, orders and marks are of one grant each; no step reads two.
 A version is a flag: whether what a control plane holds in memory is what the store holds now. Only
 equality is ever asked, and a version never comes back. ``stuck`` is an ``ending`` here: the same
 steps lead from both. Attempts are not counted: they only set how long a retry waits.
@@ -110,8 +110,10 @@ class GrantProtocol:
             after = s._replace(row=ending, planes=_stale(s))
             for p in (0, 1):
                 ours = rules.end_works_beside_own_task and row.owner == p
-                leases = (row.lease_left == 0 or ours) and not s.planes[p].queued
-                add((Step("revoke", p, 1), self._lease(after, ending, p) if leases else after))
+                if row.lease_left > 0 and not ours:
+                    add((Step("revoke", p, 1), after))
+                elif not s.planes[p].queued:  # of tasks that wait, one is followed
+                    add((Step("revoke", p, 1), self._lease(after, ending, p)))
         if target.present and target.expires_left + s.skew > 0 and not target.session:
             add((Step("log in"), s._replace(target=target._replace(session=True))))
 
@@ -195,10 +197,9 @@ class GrantProtocol:
         saves = 0
         if me.fresh or rules.record_ignores_version:
             row, saves = self._outcome(row, me), 1
-        elif me.phase == UNKNOWN and row.state in LIVE:
-            if not rules.conflict_forgets_unsettled:
-                later = max(row.unsettled_left, me.order_left)
-                row, saves = row._replace(unsettled_left=later), 1
+        elif me.phase == UNKNOWN and row.state in LIVE and not rules.conflict_forgets_unsettled:
+            later = max(row.unsettled_left, me.order_left)
+            row, saves = row._replace(unsettled_left=later), 1
         s = s._replace(row=row, planes=_stale(s) if saves else s.planes)
         if row.state in LIVE and row.due_left <= 0 and row.lease_left == 0:
             queued, planes = me.queued, _with(s, p, Plane())

@@ -4,16 +4,54 @@ Here: two real reconcilers, the real services, one store, one target and one clo
 gate at every port call of a reconciler, so that each step of ``grant_protocol`` lets the code go on
 by exactly that much. After each step everything that the model knows is read back from the store,
 the target, the network and the tasks, and compared. Not here: which steps (tests choose them).
-
-A call through the store's gate waits twice: before it is done, and before its answer is given. A
-call to the target waits once; what the target does, and what is answered, is the trace's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
+
+from tests.faults.gated_planes import (
+    AT_END,
+    AT_PROVISION,
+    AT_STORE,
+    DONE,
+    DivergedError,
+    Gate,
+    GatedConnector,
+    GatedStore,
+    QueueOf,
+    RealPlane,
+    SlowClock,
+    settle,
+)
+from tests.faults.protocol_state import (
+    BEGINS_ENDING,
+    DEAD,
+    ENDED,
+    ENDS,
+    GONE,
+    GRACE,
+    HOLDS,
+    IDLE,
+    LIVE,
+    MADE,
+    NOBODY,
+    NOT_ENDED,
+    PROVISIONS,
+    PUT_OFF,
+    REFUSED,
+    UNKNOWN,
+    USABLE,
+    Plane,
+    Row,
+    Rules,
+    State,
+    Step,
+    Target,
+)
 
 from protem.domain.commands import Command
 from protem.domain.decisions import Outcome, PolicyAction
@@ -48,31 +86,6 @@ from protem.testing.in_memory_planner import InMemoryPlanner
 from protem.testing.in_memory_policy import FixedRule, InMemoryPolicy
 from protem.testing.in_memory_store import InMemoryStore
 from protem.testing.manual_clock import ManualClock
-from tests.faults.protocol_state import (
-    BEGINS_ENDING,
-    DEAD,
-    ENDED,
-    ENDS,
-    GONE,
-    GRACE,
-    HOLDS,
-    IDLE,
-    LIVE,
-    MADE,
-    NOBODY,
-    NOT_ENDED,
-    PROVISIONS,
-    PUT_OFF,
-    REFUSED,
-    UNKNOWN,
-    USABLE,
-    Plane,
-    Row,
-    Rules,
-    State,
-    Step,
-    Target,
-)
 
 TICK = timedelta(seconds=5)
 NAME = TargetName("orders-db")
@@ -81,125 +94,12 @@ PUBLIC_HALF = PublicHalf(
 )
 COMMAND = Command(argv=("psql", "-c", "select 1"))
 SCOPE = Scope([Privilege(kind="table", path=("shop", "orders"), action="SELECT", part="id")])
-AT_STORE, DONE, AT_PROVISION, AT_END = "at the store", "done there", "provision", "end"
 _WAITS_AT = {
     HOLDS: DONE,
     **dict.fromkeys((BEGINS_ENDING, PUT_OFF, REFUSED, UNKNOWN, NOT_ENDED), AT_STORE),
     **dict.fromkeys((PROVISIONS, MADE), AT_PROVISION),
     **dict.fromkeys((ENDS, GONE), AT_END),
 }
-
-
-class Diverged(AssertionError):
-    """The code did not do what the model does."""
-
-
-class Gate:
-    """Where the tasks of one control plane wait to be let on."""
-
-    def __init__(self) -> None:
-        self.at = ""
-        self.call: tuple = ()
-        self.is_open = False
-        self._waiting: asyncio.Future | None = None
-
-    async def wait(self, at: str, *call):
-        """Wait for ``let``; return what it gives."""
-        if self.is_open:
-            return None
-        if self._waiting is not None:
-            raise Diverged(f"two tasks of one process work at once: {self.at} and {at}")
-        self.at, self.call = at, call
-        self._waiting = asyncio.get_running_loop().create_future()
-        try:
-            return await self._waiting
-        finally:
-            self.at, self.call, self._waiting = "", (), None
-
-    async def let(self, at: str, answer=None) -> None:
-        """Let on what waits at ``at``, with this answer or error."""
-        if self.at != at or self._waiting is None:
-            raise Diverged(f"the code is {self.at or 'nowhere'}, not {at}")
-        if isinstance(answer, Exception):
-            self._waiting.set_exception(answer)
-        else:
-            self._waiting.set_result(answer)
-        await settle()
-
-
-class GatedStore:
-    """The store, behind a gate."""
-
-    def __init__(self, store: InMemoryStore, gate: Gate) -> None:
-        self.store, self.gate = store, gate
-
-    async def write(self, work):
-        """Wait, run the transaction, wait again."""
-        await self.gate.wait(AT_STORE)
-        result = await self.store.write(work)
-        await self.gate.wait(DONE)
-        return result
-
-    async def read(self, work):
-        """As ``write``, but only before."""
-        await self.gate.wait(AT_STORE)
-        return await self.store.read(work)
-
-
-class GatedConnector:
-    """A connector whose calls are the trace's to carry out and to answer."""
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
-
-    async def provision(self, order, public_half):
-        """Wait for the answer."""
-        return await self.gate.wait(AT_PROVISION, order, public_half)
-
-    async def end(self, grant_id):
-        """Wait for the answer."""
-        await self.gate.wait(AT_END, grant_id)
-
-
-class SlowClock:
-    """The target's clock: behind by a fixed time."""
-
-    def __init__(self, clock: ManualClock, behind: timedelta) -> None:
-        self.clock, self.behind = clock, behind
-
-    def now(self):
-        """Return the moment."""
-        return self.clock.now() - self.behind
-
-
-@dataclass(slots=True)
-class RealPlane:
-    """One run of a control plane."""
-
-    gate: Gate
-    gated: Surroundings
-    reconciler: ReconcileGrants
-    around: Surroundings  # for the use cases, which are one transaction each: without a gate
-    waiting: list = field(default_factory=list)  # leased; the task has no slot yet
-    tasks: list = field(default_factory=list)
-    answer: object = None
-
-    def hold(self, grants) -> None:
-        """Take leased grants as ``_start`` does, which lets them wait for a slot."""
-        self.waiting += grants
-        if self.at_work:
-            self.start()
-
-    def start(self) -> None:
-        """Give every waiting grant its slot."""
-        finish = self.reconciler._finish
-        self.tasks = self.at_work + [asyncio.create_task(finish(one)) for one in self.waiting]
-        self.waiting = []
-
-    @property
-    def at_work(self) -> list:
-        """The tasks that are not over."""
-        return [task for task in self.tasks if not task.done()]
 
 
 class RealWorld:
@@ -246,7 +146,7 @@ class RealWorld:
             audit_log=InMemoryAuditLog(self.store),
             order_signer=InsecureFixedSigner(),
             announcer=LocalAnnouncer(),
-            work_queue=_Queue(queue),
+            work_queue=QueueOf(queue),
             limits=Limits(
                 lease=self.rules.lease * TICK,
                 retry_first=self.rules.retry * TICK,
@@ -264,7 +164,7 @@ class RealWorld:
     async def close(self) -> None:
         """Leave no task behind."""
         for plane in (*self.planes, self.observer):
-            await _kill(plane)
+            await plane.kill()
 
     # The steps.
 
@@ -279,7 +179,7 @@ class RealWorld:
 
     async def _activate(self, plane, _p, _before, _after) -> None:
         await activate_grant(plane.around, self.dana, self.grant_id, PUBLIC_HALF)
-        plane.hold(_handed(plane))
+        plane.hold(plane.handed())
 
     async def _extend(self, plane, _p, _before, _after) -> None:
         by = self.rules.extension * TICK
@@ -287,7 +187,7 @@ class RealWorld:
 
     async def _revoke(self, plane, _p, _before, _after) -> None:
         await end_grant(plane.around, self.omar, self.grant_id)
-        plane.hold(_handed(plane))
+        plane.hold(plane.handed())
 
     async def _log_in(self, _before, _after) -> None:
         self.connector.target.open_session(self.grant_id)
@@ -297,7 +197,7 @@ class RealWorld:
         claimed = await plane.reconciler._claim()
         plane.gate.is_open = False
         if not claimed:
-            raise Diverged("there was nothing to claim")
+            raise DivergedError("there was nothing to claim")
         plane.hold(claimed)
 
     async def _resume(self, plane, p, _before, after) -> None:
@@ -312,10 +212,12 @@ class RealWorld:
             plane.start()
             await settle()
         else:
-            raise Diverged("the code holds nothing")
-        if after.planes[p].phase in (PROVISIONS, IDLE) and plane.gate.at == AT_STORE:
+            raise DivergedError("the code holds nothing")
+        phase = after.planes[p].phase
+        if phase in (HOLDS, PROVISIONS, IDLE) and plane.gate.at == AT_STORE:
             await plane.gate.let(AT_STORE)  # a lease renewed, or given back
-            await plane.gate.let(DONE)
+            if phase != HOLDS:
+                await plane.gate.let(DONE)
 
     async def _record(self, plane, p, before, after) -> None:
         if before.planes[p].phase == MADE:
@@ -326,17 +228,19 @@ class RealWorld:
         if after.planes[p].phase != HOLDS:
             await plane.gate.let(DONE)
 
-    async def _target_provisions(self, plane, _p, _before, _after) -> None:
+    async def _target_provisions(self, plane, _p, before, after) -> None:
         if plane.gate.at != AT_PROVISION:
-            raise Diverged("the code does not provision")
+            raise DivergedError("the code does not provision")
         try:
             plane.answer = await self.connector.provision(*plane.gate.call)
         except TargetError as error:
-            plane.answer = error
+            raise DivergedError("the target does not take the call") from error
+        if after.late is not None and before.late is None:
+            self.late = plane.gate.call  # a network that will deliver it once more
 
     async def _target_ends(self, plane, _p, _before, _after) -> None:
         if plane.gate.at != AT_END:
-            raise Diverged("the code does not end")
+            raise DivergedError("the code does not end")
         await self.connector.end(*plane.gate.call)
 
     async def _target_puts_off(self, plane, _p, _before, _after) -> None:
@@ -352,7 +256,7 @@ class RealWorld:
 
     async def _crash(self, plane, p, before, after) -> None:
         self._abandon(plane, p, before, after)
-        await _kill(plane)
+        await plane.kill()
         self.planes[p] = self._plane()
 
     def _abandon(self, plane, p, before, after) -> None:
@@ -368,7 +272,7 @@ class RealWorld:
         try:
             await self.connector.provision(*call)
         except TargetError as error:
-            raise Diverged("the target refuses the late call") from error
+            raise DivergedError("the target refuses the late call") from error
 
     async def _late_end(self, _before, _after) -> None:
         self.late_end = False
@@ -381,7 +285,7 @@ class RealWorld:
         await sweep_target(self.connector)
 
     async def _look(self, _before, _after) -> None:
-        await _kill(self.observer)
+        await self.observer.kill()
         catalogue = self.observer.around.catalogue
         around = replace(self.observer.gated, catalogue=catalogue)
         look = observe_target(around, NAME, statement=False)
@@ -403,15 +307,20 @@ class RealWorld:
         if after.late is None:
             self.late = ()
 
+    @property
+    def grant(self):
+        """The grant as stored."""
+        return self.store._tables.grants[self.grant_id]
+
     # What is compared.
 
     def compare(self, step: Step, model: State) -> None:
         """Read everything back.
 
         Raises:
-            Diverged: when it is not as in the model.
+            DivergedError: when it is not as in the model.
         """
-        grant = self.store._tables.grants[self.grant_id]
+        grant = self.grant
         version, self.version = self.version, grant.version
         self._same("versions written", grant.version - version, step.saves)
         self._same("row", self._row(grant), model.row)
@@ -481,70 +390,36 @@ class RealWorld:
             return -GRACE
         ticks, rest = divmod(moment - self.clock.now(), TICK)
         if rest:
-            raise Diverged(f"{rest} is between two ticks")
+            raise DivergedError(f"{rest} is between two ticks")
         return max(ticks, -GRACE)
 
     @staticmethod
     def _same(what: str, real, model) -> None:
         if real != model:
-            raise Diverged(f"{what}: the code has {real}, the model {model}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Queue:
-    """The reconciler as a work queue, asked for when it exists."""
-
-    reconciler: object
-
-    @property
-    def owner(self):
-        return self.reconciler().owner
-
-    def hand_over(self, grant) -> None:
-        self.reconciler().hand_over(grant)
+            raise DivergedError(f"{what}: the code has {real}, the model {model}")
 
 
 async def replay(rules: Rules, trace: list[tuple[Step | None, State]]) -> RealWorld:
     """Take the steps of ``trace`` with the real code.
 
     Raises:
-        Diverged: at the first step after which code and model differ; it says which.
+        DivergedError: at the first step after which code and model differ; it says which.
     """
     world = RealWorld(rules, trace[0][1].skew)
     await world.begin()
     try:
-        for at, ((_, before), (step, after)) in enumerate(zip(trace, trace[1:], strict=False)):
+        for at, ((_, before), (step, after)) in enumerate(pairwise(trace)):
             try:
                 await world.take(step, before, after)
                 world.compare(step, after)
-            except Diverged as error:
+            except DivergedError as error:
                 taken = " > ".join(
                     f"{one.name} {max(one.plane, 0)}" for one, _ in trace[1 : at + 2]
                 )
-                raise Diverged(f"{error}\nafter {taken}\nthe model: {after}") from error
+                raise DivergedError(f"{error}\nafter {taken}\nthe model: {after}") from error
     finally:
         await world.close()
     return world
-
-
-async def settle() -> None:
-    """Let every task run until it waits."""
-    for _ in range(12):
-        await asyncio.sleep(0)
-
-
-async def _kill(plane: RealPlane) -> None:
-    """End its tasks, those that wait for others first, so that none goes on."""
-    tasks = plane.at_work[::-1]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    plane.tasks, plane.waiting = [], []
-
-
-def _handed(plane: RealPlane) -> list:
-    queue = plane.reconciler._handed
-    return [queue.get_nowait() for _ in range(queue.qsize())]
 
 
 def _person(name: str) -> Principal:
