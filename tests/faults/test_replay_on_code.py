@@ -10,7 +10,8 @@ from tests.faults.explore import explore, follow, wander
 from tests.faults.gated_planes import DivergedError
 from tests.faults.grant_protocol import GrantProtocol
 from tests.faults.protocol_state import Rules
-from tests.faults.replay_on_code import TICK, replay
+from tests.faults.replay_on_code import replay
+from tests.faults.stepped_world import TICK
 from tests.faults.test_grant_protocol import FOUND_AT_ONCE, STALE_RENEWAL
 
 from protem.domain.grants import GrantState
