@@ -148,7 +148,7 @@ class GrantProtocol:
             fresh=True,
             state=row.state,
             told=row.told,
-            expires_left=row.expires_left,
+            expires_left=row.expires_left if row.state in USABLE else -GRACE,
             order_left=row.order_left,
         )
         return s._replace(row=row, planes=_with(s, p, plane))
@@ -238,11 +238,11 @@ class GrantProtocol:
                 if self.rules.network_repeats_answered_calls:
                     made = made._replace(late=(me.order_left, me.expires_left))
                 add((Step("target provisions", p), made))
-            no = me._replace(phase=REFUSED, order_left=0, expires_left=0)
+            no = Plane(REFUSED, me.fresh, queued=me.queued)
             add((Step("target refuses", p), s._replace(planes=_with(s, p, no))))
         if me.phase in (PROVISIONS, MADE):
             retry = max(0, min(retry, me.expires_left))  # a retry must not hide the expiry
-            lost = me._replace(phase=UNKNOWN, expires_left=0, retry_left=retry)
+            lost = me._replace(phase=UNKNOWN, expires_left=-GRACE, retry_left=retry)
         elif me.phase in (ENDS, GONE):
             lost = me._replace(phase=NOT_ENDED, early=False, retry_left=retry)
         else:
@@ -251,7 +251,7 @@ class GrantProtocol:
             gone = s._replace(planes=_with(s, p, me._replace(phase=GONE)), target=ABSENT)
             add((Step("target ends", p), gone))
         if me.phase in (PROVISIONS, ENDS):
-            later = lost if me.phase == ENDS else lost._replace(phase=PUT_OFF, order_left=0)
+            later = lost if me.phase == ENDS else lost._replace(phase=PUT_OFF, order_left=-GRACE)
             add((Step("target puts off", p), s._replace(planes=_with(s, p, later))))
         for after in self._abandon(s, p):
             add((Step("give up", p), after._replace(planes=_with(s, p, lost))))

@@ -53,8 +53,8 @@ class Plane(NamedTuple):
     fresh: bool = False  # what it holds is what the store holds
     state: str = ""  # as held, while it HOLDS
     told: bool = False
-    expires_left: int = 0  # as held; of the order, once called
-    order_left: int = 0  # until provision_by, of the order held or sent
+    expires_left: int = -GRACE  # as held; of the order, once called
+    order_left: int = -GRACE  # until provision_by, of the order held or sent
     retry_left: int = 0  # until it is to be tried again, once it failed
     early: bool = False  # ENDS, GONE: when the call began, something late could still follow
     queued: bool = False  # the grant was leased again behind the back of the task at work
@@ -95,8 +95,8 @@ class Rules:
     lease: int = 2
     call: int = 1  # an order with less left than this is signed anew before it is sent
     margin: int = 1
-    term: int = 4
-    extension: int = 1
+    term: int = 5
+    extension: int = 2
     retry: int = 1
     skews: tuple[int, ...] = (0, 1)
 
