@@ -34,7 +34,7 @@ RARELY |= {"revoke": 2, "give up": 5, "end unrecorded": 3, "look": 5, "extend": 
 EVERY_STEP = {
     *("activate", "extend", "revoke", "log in", "claim", "resume", "begin", "record", "crash"),
     *("target provisions", "target puts off", "target refuses", "target ends", "give up", "tick"),
-    *("late provision", "late end", "end unrecorded", "sweep", "look", "judge", "end orphan"),
+    *("late provision", "late end", "end unrecorded", "sweep", "look", "judge"),
 }
 
 
@@ -64,7 +64,7 @@ async def test_the_code_takes_random_traces_of_the_explored_states():
     """After every step, store, target, network and tasks are as the model says."""
     taken, ended = await take_random_traces(EXPLORED, "traces as explored")
     assert ended > TRACES // 10
-    assert taken.keys() == EVERY_STEP
+    assert taken.keys() >= EVERY_STEP
 
 
 async def test_the_code_takes_random_traces_at_its_own_lengths():
@@ -103,3 +103,14 @@ async def test_the_code_renews_no_lease_for_a_grant_that_changed():
     trace = follow(protocol, protocol.initial()[0], STALE_RENEWAL)
     with pytest.raises(DivergedError, match="target provisions"):
         await replay(rules, trace)
+
+
+@pytest.mark.usefixtures("explored_lengths")
+async def test_an_observer_that_is_overtaken_ends_what_is_gone():
+    """Seen while it was ending, judged when it had ended: rare by chance, so taken on purpose."""
+    protocol = GrantProtocol(EXPLORED)
+    names = ["activate", "begin", "target provisions", "record", "revoke", "look"]
+    steps = [(name, -1 if name == "look" else 0) for name in names]
+    steps += [("begin", 0), ("target ends", 0), ("record", 0), ("end orphan", -1)]
+    world = await replay(EXPLORED, follow(protocol, protocol.initial()[0], steps))
+    assert world.grant.state is GrantState.ENDED
