@@ -281,7 +281,7 @@ def test_target_check_shows_what_concerns_that_target_and_what_to_do(cli, plane)
     ]
     done = cli.run("target", "check", "orders-db")
     assert done.code == 1
-    assert "critical orders-db/x: m\n         try: s\n" in done.out
+    assert "critical orders-db/x: m of orders-db\n         try: s\n" in done.out
     assert "orders-db-2" not in done.out
     plane.findings = plane.findings[1:]
     assert cli.run("target", "check", "orders-db").code == 0
