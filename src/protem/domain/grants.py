@@ -256,6 +256,15 @@ def unsettle(grant: Grant, *, until: datetime) -> Grant:
     )
 
 
+def may_be_under_way(grant: Grant) -> bool:
+    """Say whether whoever leases the grant may have sent an order of which nothing is recorded.
+
+    What the target was told is recorded under the lease that it was told under, so where the newest
+    expiry is on record there was nothing to send.
+    """
+    return grant.state in LIVE and grant.applied_until != grant.expires_at
+
+
 def settles_at(grant: Grant) -> datetime | None:
     """Return from when on nothing late can appear at the target, or None when nothing can."""
     return None if grant.unsettled_until is None else grant.unsettled_until + MOST_CLOCK_SKEW
