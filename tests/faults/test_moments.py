@@ -35,7 +35,8 @@ async def stored(world):
 
 
 async def until(world, moment):
-    """Wait until the truth shows ``moment``."""
+    """Sleep, and be awake for the last seconds, until the truth shows ``moment``."""
+    world.loop.suspend(max(moment - world.clock.now() - timedelta(seconds=3), timedelta(0)))
     await asyncio.sleep((moment - world.clock.now()).total_seconds())
 
 

@@ -25,6 +25,7 @@ from tests.faults.crash_scenarios import (
 from tests.faults.two_planes import A, B, LateConnector, Plane, World, ask_for
 
 from protem.domain.errors import IndeterminateError, RetryLaterError
+from protem.testing.in_memory_connector import InMemoryConnector
 from protem.testing.virtual_loop import run, running_loop
 
 SEED = int(os.environ.get("PROTEM_FAULT_SEED", secrets.randbits(32)))
@@ -244,3 +245,17 @@ def play_at_random(seed):
         await _come_to_rest(world, planes)
 
     run(main(), seed=seed)
+
+
+def test_a_target_that_takes_late_orders_is_found_out(monkeypatch):
+    """The same pauses and late calls show orphans at a target that ignores an order's last moment."""
+
+    async def take_late(connector, order, public_half):
+        late = replace(order.order, provision_by=order.order.expires_at)
+        return await provision(connector, replace(order, order=late), public_half)
+
+    provision = InMemoryConnector.provision
+    monkeypatch.setattr(InMemoryConnector, "provision", take_late)
+    late = {"kind": "provision", "number": 1, "seconds": 40}
+    with pytest.raises(AssertionError, match="an orphan"):
+        play(SCENARIOS["revoked elsewhere while on its way"], Pause(), late=late)

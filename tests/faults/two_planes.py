@@ -124,7 +124,7 @@ class Plane:
             work_queue=self.reconciler,
         )
         self.server = self  # for the steps of crash_scenarios
-        self.told, self.told_ended = world.told, world.told_ended
+        self.store, self.told, self.told_ended = world.store, world.told, world.told_ended
         self._running = None
 
     async def _point(self, name):

@@ -84,7 +84,7 @@ class VirtualLoop(BaseEventLoop):
             self.continue_process(name)
 
     def run_in_executor(
-        self, executor: Any, func: Callable[..., T], *args: Any
+        self, _executor: Any, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
         """Run it at once, in place of on a thread, whose order no seed decides."""
         future: asyncio.Future[T] = self.create_future()
