@@ -248,7 +248,7 @@ def play_at_random(seed):
 
 
 def test_a_target_that_takes_late_orders_is_found_out(monkeypatch):
-    """The same pauses and late calls show orphans at a target that ignores an order's last moment."""
+    """A late call leaves an orphan at a target that ignores an order's last moment."""
 
     async def take_late(connector, order, public_half):
         late = replace(order.order, provision_by=order.order.expires_at)

@@ -83,7 +83,7 @@ class VirtualLoop(BaseEventLoop):
         for name in tuple(self._stopped):
             self.continue_process(name)
 
-    def run_in_executor(
+    def run_in_executor(  # type: ignore[override]  # needs no executor, and its types say so
         self, _executor: Any, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
         """Run it at once, in place of on a thread, whose order no seed decides."""
