@@ -136,6 +136,7 @@ def play(steps, pause, *, seed=0, late=None):
 async def _use(planes, steps):
     for name, step in steps:
         await planes[name].act(step)
+    await asyncio.sleep(0.1)  # what they set going is played to its end, too
 
 
 async def _meanwhile(planes, pause):
