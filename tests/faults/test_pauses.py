@@ -12,6 +12,7 @@ import json
 import os
 import random
 import secrets
+from contextvars import Context
 from dataclasses import dataclass, replace
 
 import pytest
@@ -229,7 +230,8 @@ def play_at_random(seed):
                 return
             loop.stop_process(plane.name)
             length = chance.choice((0.5, 14, 16, 24, 26, 31, 36, 70))
-            loop.call_later(length, loop.continue_process, plane.name)
+            # In a context of no process: a stopped one could not continue itself.
+            loop.call_later(length, loop.continue_process, plane.name, context=Context())
             await asyncio.sleep(0)
 
         planes = {name: Plane(world, name, hook=stop) for name in (A, B)}

@@ -75,8 +75,8 @@ class VirtualLoop(BaseEventLoop):
         self._stopped.setdefault(name, [])
 
     def continue_process(self, name: str) -> None:
-        """Let it go on; all that became due meanwhile is ready at once."""
-        self._ready.extend(self._stopped.pop(name))
+        """Let it go on, if it was stopped; all that became due meanwhile is ready at once."""
+        self._ready.extend(self._stopped.pop(name, ()))
 
     def continue_all(self) -> None:
         """Let every stopped process go on."""
