@@ -4,7 +4,7 @@ The judge knows the true time. What was promised for 40 seconds must be of no us
 seconds and ``BOUND`` are over, whatever the wall clocks showed; ending early is allowed. Two things
 cannot be had and are granted: while machines sleep or no plane runs, only the target's own deadline
 and sweep end anything, so ``BOUND`` is counted from waking up; and when a machine is rebooted and
-its wall clock set back, the time that it was off is lost. ``PROTEM_FAULT_SEED`` repeats a run,
+its wall clock set back, the time since its last kept mark is lost. ``PROTEM_FAULT_SEED`` repeats a run,
 ``PROTEM_FAULT_SCHEDULES`` sets how many are tried.
 """
 
@@ -46,7 +46,6 @@ STEPS = [
     )
 ]
 SKEWS = [timedelta(seconds=seconds) for seconds in (-4, -1, 0, 0, 1, 4)]
-KEPT_EVERY = timedelta(seconds=6)
 LONGEST_SECONDS = 40
 
 
@@ -116,6 +115,7 @@ class Weather:
         elif kind == "suspend":
             self.world.loop.suspend(abs(by))
         else:
+            unkept = await self._since_the_mark(plane)
             await plane.die()
             self.judge.working -= 1
             if chance.random() < 0.5:
@@ -124,10 +124,15 @@ class Weather:
             await asyncio.sleep(off)
             if kind == "reboot":
                 plane.machine.reboot()
-                self.judge.lost += timedelta(seconds=off) + KEPT_EVERY
+                self.judge.lost += timedelta(seconds=off) + unkept
             self.planes[name] = Plane(self.world, name, machine=plane.machine)
             await self.planes[name].boot()
             self.judge.working += 1
+
+    async def _since_the_mark(self, plane):
+        """What a plane knows of time that it has not kept yet."""
+        kept = await self.world.store.read(lambda view: view.clock.get())
+        return ZERO if kept is None else max(plane.around.clock.now() - kept.moment, ZERO)
 
 
 def play(seed):
