@@ -4,8 +4,8 @@ The judge knows the true time. What was promised for 40 seconds must be of no us
 seconds and ``BOUND`` are over, whatever the wall clocks showed; ending early is allowed. Two things
 cannot be had and are granted: while machines sleep or no plane runs, only the target's own deadline
 and sweep end anything, so ``BOUND`` is counted from waking up; and when a machine is rebooted and
-its wall clock set back, the time since its last kept mark is lost. ``PROTEM_FAULT_SEED`` repeats a run,
-``PROTEM_FAULT_SCHEDULES`` sets how many are tried.
+its wall clock set back, the time since its last kept mark is lost. ``PROTEM_FAULT_SEED`` repeats a
+run, ``PROTEM_FAULT_SCHEDULES`` sets how many are tried.
 """
 
 import asyncio
