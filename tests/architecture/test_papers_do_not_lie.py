@@ -96,6 +96,18 @@ def test_commands_in_papers_exist():
     assert wrong == []
 
 
+def absent_paths(text):
+    """Every path of the project that is named in backticks and leads nowhere."""
+    named = set(re.findall(r"`((?:src|tests|docs|benchmarks|packaging|scripts)/[\w./*-]+)`", text))
+    return sorted(path for path in named if not list(ROOT.glob(path.rstrip("/"))))
+
+
+def test_paths_in_papers_exist():
+    """A test or a module that a paper points at is there."""
+    absent = {shown(path): absent_paths(path.read_text()) for path in papers()}
+    assert {paper: paths for paper, paths in absent.items() if paths} == {}
+
+
 def test_the_checks_of_papers_bite():
     """A wrong command, a wrong option and a marked block are found; a plain block is left alone."""
     marked = "<!-- checked: output -->\n\n```\n$ protem version\nprotem 1\n```\n"
@@ -106,4 +118,7 @@ def test_the_checks_of_papers_bite():
     assert mistakes_in("protem plan --on x -- psql --csv") == []
     assert shown_commands("```\n$ protem plan --on x -- psql   a remark\n```") == [
         "protem plan --on x -- psql"
+    ]
+    assert absent_paths("`tests/faults/*.py` `src/protem/nowhere.py` and `docs`") == [
+        "src/protem/nowhere.py"
     ]
