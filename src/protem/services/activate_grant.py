@@ -85,6 +85,7 @@ def activate_in(
         raise DeniedError(f"{grant.id} no longer has the approvals it needs; ask again")
     active = grants.with_order(active, sign_order(around, active, standing))
     transaction.grants.save(active)
+    transaction.clock.put(around.clock.mark())  # no restart may know less than this expiry does
     reviewers = tuple(approval.reviewer for approval in standing.approvals)
     transaction.audit.append(
         audit_events.activated(active, standing.at, standing.revision.digest, reviewers)

@@ -95,6 +95,7 @@ def extend_in(
     longer = grants.extend(grant, at=now, revision=revision.number, duration=revision.duration)
     longer = grants.with_order(longer, sign_order(around, longer, standing))
     transaction.grants.save(longer)
+    transaction.clock.put(around.clock.mark())
     transaction.audit.append(
         audit_events.extended(longer, now, str(longer.principal), revision.digest)
     )

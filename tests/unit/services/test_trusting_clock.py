@@ -83,6 +83,17 @@ async def test_the_mark_outlives_a_restart(company):
         restarted.check_steady()
 
 
+async def test_each_beginning_keeps_the_mark_that_its_expiry_counts_from(company, active):
+    """A machine that is rebooted right after, with its clock set back, ends the grant in time."""
+    kept = await company.store.read(lambda view: view.clock.get())
+    assert kept.moment == active.activated_at
+    company.clock.advance(MINUTE)
+    await extend_grant(company.around, company.dana, active.id, MINUTE)
+    restarted = ManualClock(active.activated_at - YEARS, boot="another")
+    await recall_time(company.store, restarted)
+    assert restarted.now() == active.activated_at + MINUTE
+
+
 async def test_a_skewed_replica_pulls_the_other_along(company):
     """The later of two clocks holds for both once they have exchanged marks."""
     ahead = ManualClock(company.clock.now() + MINUTE, boot="another")
