@@ -5,7 +5,8 @@ import sqlite3
 import time
 
 import psycopg
-from tests.faults.test_kill_nine import OUR_ROLES, Client, at_the_target
+from tests.faults.chance import seeded
+from tests.faults.killed_control_plane import OUR_ROLES, Client, KilledServer, at_the_target
 
 from protem.connectors.postgresql.marks import GRANT_LOCK
 from protem.domain.scram import scram_verifier
@@ -31,6 +32,15 @@ def ask(client):
     return grant["id"]
 
 
+def refuses_for_its_log(client):
+    """Whether the server is up and says that the log contradicts its store."""
+    try:
+        checks = client.call("GET", "/readyz")[1]["checks"]
+    except OSError:
+        return False
+    return checks["audit"] == "audit_unavailable"
+
+
 def wait_for(is_so, seconds=30):
     """Wait until something is so."""
     deadline = time.monotonic() + seconds
@@ -43,7 +53,7 @@ def test_what_an_old_copy_says_is_being_made_is_not_made_again(tmp_path):
     """The copy is from when the grant was on its way; meanwhile it was ended, and stays so."""
     copy = tmp_path / "copy.db"
     with built() as stage:
-        client = Client(stage, 1)
+        client = Client(stage, seeded("a client that asks once"))
         database = stage.folder / "state" / "protem.db"
         with psycopg.connect(stage.database.dsn(dbname="shop"), autocommit=True) as holder:
             holder.execute("select pg_advisory_lock(%s)", [GRANT_LOCK])
@@ -65,14 +75,15 @@ def test_what_an_old_copy_says_is_being_made_is_not_made_again(tmp_path):
         for suffix in ("-wal", "-shm"):
             database.with_name(database.name + suffix).unlink(missing_ok=True)
         database.write_bytes(copy.read_bytes())
-        stage.server.start()
-
-        checks = client.call("GET", "/readyz")[1]["checks"]
-        assert checks["audit"] == "audit_unavailable"
-        seen = set()
-        until = time.monotonic() + SECONDS
-        while client.call("GET", f"/v1/grants/{grant}")[1]["state"] != "ended":
-            seen |= at_the_target(stage, OUR_ROLES)
-            assert time.monotonic() < until + 10
-            time.sleep(0.05)
+        server = KilledServer(stage)
+        try:
+            server.wait_until(lambda: refuses_for_its_log(client))
+            seen = set()
+            until = time.monotonic() + SECONDS
+            while client.call("GET", f"/v1/grants/{grant}")[1]["state"] != "ended":
+                seen |= at_the_target(stage, OUR_ROLES)
+                assert time.monotonic() < until + 10
+                time.sleep(0.05)
+        finally:
+            server.stop()
         assert seen == set(), "nothing was made at the target at any time"

@@ -97,11 +97,6 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
-_Files = tuple[tuple[int, int], ...]
-_NOT_LOOKED_AT: _Files = ()
-_GONE: _Files = ((0, 0),)
-
-
 class DatabaseFile:
     """The file behind a connection, which must still be the one under its name.
 
@@ -111,24 +106,29 @@ class DatabaseFile:
     def __init__(self, connection: sqlite3.Connection) -> None:
         path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
         self._paths = (path, path.with_name(f"{path.name}-wal"))
-        self._known = _NOT_LOOKED_AT
+        self._known: tuple[tuple[int, int], ...] | None = None
 
-    def refuse_if_replaced(self) -> None:
+    def refuse_if_replaced(self, *, committed: bool) -> None:
         """Return if what is committed is where the next start will look for it.
 
-        Asked before a transaction, so that nothing refused comes to light when the file is put
-        back, and after it.
+        Args:
+            committed: asked after a transaction; before one it is asked so that nothing refused
+                comes to light when the right file is put back. Before the first there need not be
+                a WAL.
 
         Raises:
             AuditUnavailableError: when it is not.
         """
         try:
-            found = tuple((at.st_dev, at.st_ino) for at in map(os.stat, self._paths))
+            found: tuple[tuple[int, int], ...] | None = tuple(
+                (at.st_dev, at.st_ino) for at in map(os.stat, self._paths)
+            )
         except FileNotFoundError:
-            found = _GONE
-        if self._known == _NOT_LOOKED_AT:
-            self._known = found
-        if found != self._known:
+            found = None
+        if self._known is None and found is None and not committed:
+            return
+        self._known = self._known or found
+        if found is None or found != self._known:
             raise AuditUnavailableError(
                 f"the database {self._paths[0]} was deleted or replaced under the running server; "
                 "nothing is recorded",

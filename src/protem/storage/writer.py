@@ -100,13 +100,13 @@ class Writer:
 
     def _commit(self, group: list[_Job]) -> None:
         try:
-            self._file.refuse_if_replaced()
+            self._file.refuse_if_replaced(committed=False)
             self._connection.execute("BEGIN IMMEDIATE")
             for job in group:
                 if not job.future.cancelled():
                     self._run_one(job)
             self._connection.execute("COMMIT")
-            self._file.refuse_if_replaced()
+            self._file.refuse_if_replaced(committed=True)
         except _BrokenGroupError as broken:
             self._undo(group, broken.meaning, broken)
         except AuditUnavailableError as lost:
