@@ -15,7 +15,7 @@ test: ## set up and run every check and test
 	@scripts/install-test-components
 	@scripts/set-up test $(VENV)/test
 	@$(MAKE) --no-print-directory lint
-	@$(RUN)/pytest -n 2 --dist loadfile
+	@$(RUN)/pytest -n 3 --dist loadfile
 
 faults: ## crashes, cut connections and stopped processes, with their counts
 	@scripts/install-test-components

@@ -81,7 +81,7 @@ def test_what_an_old_copy_says_is_being_made_is_not_made_again(tmp_path):
             seen = set()
             until = time.monotonic() + SECONDS
             while client.call("GET", f"/v1/grants/{grant}")[1]["state"] != "ended":
-                seen |= at_the_target(stage, OUR_ROLES)
+                seen.update(at_the_target(stage, OUR_ROLES))
                 assert time.monotonic() < until + 10
                 time.sleep(0.05)
         finally:
