@@ -20,6 +20,23 @@ def pytest_report_header():
     return f"PostgreSQL servers at hand: {versions}"
 
 
+LONGEST = (
+    "test_kill_nine.py",
+    "test_kill_nine_twice.py",
+    "test_disk_faults.py",
+    "test_grant_protocol.py",
+    "test_stopped_processes.py",
+    "test_durability.py",
+)
+"""Files that take minutes, longest first."""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that nobody waits for one worker at the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture
 def faults_counted(request):
     """Count what was injected, or found: the sums are told at the end of the run."""
