@@ -151,7 +151,18 @@ async def found_in(image, folder):
         entries = await went_on(path)
         return judged(image, path, entries)
     except (ProtemError, sqlite3.Error, ValueError, TypeError) as error:
+        if is_unborn(image, error):
+            return Counter()
         return Counter({f"broken: {type(error).__name__}": 1})
+
+
+def is_unborn(image, error):
+    """Whether the power went while the very first page of a new database was written.
+
+    Then nothing was promised, and SQLite leaves a file that is none: the start says so, and a
+    person who has just run ``server init`` for the first time runs it again.
+    """
+    return not image.promised and "file is not a database" in str(error)
 
 
 async def went_on(path):

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -95,6 +96,8 @@ class Terminal:
         self.pid, self._number = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
+            # A test run in the background ignores the signal, and what it starts inherits that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execvpe(argv[0], list(argv), {**environment, "TERM": "xterm"})  # noqa: S606  # no shell
 
     def expect(self, text: str, seconds: float = 15) -> str:
