@@ -29,12 +29,15 @@ from protem.domain.errors import (
     RetryLaterError,
 )
 from protem.domain.grants import EndCause, Grant, GrantState
+from protem.domain.identifiers import GrantId
 from protem.domain.orders import SignedOrder
+from protem.ports.connector import Connector
 from protem.services.surroundings import Surroundings
 
 CALL_TIMEOUT = timedelta(seconds=15)
 """One call of a connector. Giving up takes ten seconds more on a network that swallows everything;
 a lease is longer than both."""
+_NO_ANSWER = "the target did not answer in time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +82,9 @@ async def try_to_provision(around: Surroundings, grant: Grant, order: SignedOrde
 
 async def try_to_end(around: Surroundings, grant: Grant) -> Tried:
     """Let the target cut, remove and read back."""
+    began = around.clock.now()
     try:
-        connector = around.catalogue.connector(grant.target)
-        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-            began = around.clock.now()
-            await connector.end(grant.id)
+        await end_in_time(around.catalogue.connector(grant.target), grant.id)
     except Exception as error:  # noqa: BLE001  # whatever it is, ending goes on
         return _try_again(around, grant, error, None)
     now = around.clock.now()
@@ -93,6 +94,19 @@ async def try_to_end(around: Surroundings, grant: Grant) -> Tried:
         return Tried(after=again, event=audit_events.look_again(again, now))
     over = grants.ended(grant, at=now)
     return Tried(after=over, event=audit_events.ended(over, now))
+
+
+async def end_in_time(connector: Connector, grant_id: GrantId) -> None:
+    """Cut, remove and read back, in no more than ``CALL_TIMEOUT``; record nothing.
+
+    Raises:
+        TargetError: when the target did not do it.
+    """
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+            await connector.end(grant_id)
+    except TimeoutError:
+        raise RetryLaterError(_NO_ANSWER) from None
 
 
 def give_up(around: Surroundings, grant: Grant, why: str) -> Tried:
@@ -110,7 +124,7 @@ def _try_again(
 ) -> Tried:
     now = around.clock.now()
     asked = error.delay if isinstance(error, RetryLaterError) else None
-    delay = asked or _backoff(around, grant.attempts)
+    delay = asked or around.limits.pause_after(grant.attempts)
     due_at = _no_later_than_expiry(grant, now + delay)
     later = grants.retry(
         grant, due_at=due_at, error=_explain(error), unsettled_until=unsettled_until
@@ -119,17 +133,11 @@ def _try_again(
     return Tried(after=later, event=event, unsettled_until=unsettled_until)
 
 
-def _backoff(around: Surroundings, attempts: int) -> timedelta:
-    limits = around.limits
-    doubled: timedelta = limits.retry_first * (1 << min(attempts, 20))
-    return min(doubled, limits.retry_longest)
-
-
 def _explain(error: Exception) -> str:
     if isinstance(error, ProtemError):
         return error.message
     if isinstance(error, TimeoutError):
-        return "the target did not answer in time"
+        return _NO_ANSWER
     # The text of a foreign exception may hold what must not be shown; its name is enough to look.
     return f"unexpected {type(error).__name__} in the connector"
 

@@ -23,7 +23,7 @@ from protem.domain.principals import Principal
 from protem.domain.targets import Target
 from protem.ports.store import Transaction
 from protem.services.activate_grant import lease_work
-from protem.services.end_unrecorded import end_at_target
+from protem.services.attempts import end_in_time
 from protem.services.surroundings import Surroundings
 
 _UNDER_WAY = (GrantState.ENDING, GrantState.STUCK, GrantState.ENDED)
@@ -86,8 +86,8 @@ async def _ended_off_the_record(
     cause = EndCause.GIVEN_BACK if grant.principal == principal.id else EndCause.REVOKED
     around.work_queue.end_later(grant_id, cause=cause, actor=str(principal.id))
     try:
-        await end_at_target(around, grant)
-    except (ProtemError, TimeoutError):
+        await end_in_time(around.catalogue.connector(grant.target), grant.id)
+    except ProtemError:
         said = f"{grant_id} is ended neither on record nor at {grant.target}"
     else:
         said = f"{grant_id} is ended at {grant.target}, but not on record"

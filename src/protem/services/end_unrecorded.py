@@ -21,7 +21,7 @@ from protem.domain.grant_reconciliation import BeginEnding, End, plan
 from protem.domain.grants import EndCause, Grant, GrantState
 from protem.domain.identifiers import GrantId, TargetName
 from protem.ports.store import Transaction
-from protem.services.attempts import CALL_TIMEOUT
+from protem.services.attempts import CALL_TIMEOUT, end_in_time
 from protem.services.surroundings import Surroundings
 from protem.services.sweep_target import sweep_target
 
@@ -107,8 +107,8 @@ class EndUnrecorded:
 
     async def _end(self, around: Surroundings, grant: Grant, now: datetime) -> bool:
         try:
-            await end_at_target(around, grant)
-        except (ProtemError, TimeoutError):
+            await end_in_time(around.catalogue.connector(grant.target), grant.id)
+        except ProtemError:
             return False  # the next pass tries again
         self._gone[grant.id] = now
         return True
@@ -127,17 +127,6 @@ def _recording(wanted: WantedEnd, now: datetime) -> Callable[[Transaction], None
             transaction.audit.append(audit_events.ending(ending, now, wanted.actor))
 
     return work
-
-
-async def end_at_target(around: Surroundings, grant: Grant) -> None:
-    """Cut, remove and read back, and record nothing.
-
-    Raises:
-        TargetError, NotFoundError, TimeoutError: when the target did not do it.
-    """
-    connector = around.catalogue.connector(grant.target)
-    async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-        await connector.end(grant.id)
 
 
 async def _sweep_all(around: Surroundings) -> int:

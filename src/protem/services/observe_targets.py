@@ -24,7 +24,7 @@ from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.observations import MarkedPrivilege, Observation, TargetStatement
 from protem.ports.connector import Connector, CutsStraySessions
 from protem.ports.store import Transaction
-from protem.services.attempts import CALL_TIMEOUT
+from protem.services.attempts import end_in_time
 from protem.services.surroundings import Surroundings
 
 LOOK_TIMEOUT = timedelta(seconds=60)
@@ -182,12 +182,9 @@ async def _end_all(
         if orphan.grant_id is None:
             continue
         try:
-            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
-                await connector.end(orphan.grant_id)
+            await end_in_time(connector, orphan.grant_id)
         except TargetError as error:
             failed.append((orphan.name, error.message))
-        except TimeoutError:
-            failed.append((orphan.name, "the target did not answer in time"))
     return tuple(failed)
 
 

@@ -37,6 +37,11 @@ class Limits:
     retry_first: timedelta = timedelta(milliseconds=500)
     retry_longest: timedelta = timedelta(seconds=30)
 
+    def pause_after(self, failed_before: int) -> timedelta:
+        """Return the pause after a failed try that so many others came before."""
+        doubled: timedelta = self.retry_first * (1 << min(failed_before, 20))
+        return min(doubled, self.retry_longest)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:

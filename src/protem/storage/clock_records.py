@@ -5,6 +5,8 @@ Here: ``ClockRecords``. Not here: what the mark means (``domain.trusted_time``).
 
 from __future__ import annotations
 
+from typing import Any
+
 from protem.domain.trusted_time import ClockReading
 from protem.storage import statements
 from protem.storage.moments import from_length, from_moment, to_length, to_moment
@@ -31,19 +33,17 @@ class ClockTable:
 
     def put(self, mark: ClockReading) -> None:
         """Keep the later of two."""
-        kept = self.get()
-        if kept is None or kept.moment <= mark.moment:
-            self.reset(mark)
+        self._session.change(statements.CLOCK_PUT, _row(mark))
 
     def reset(self, mark: ClockReading) -> None:
         """Keep this one."""
-        self._session.change(statements.CLOCK_FORGET, {})
-        self._session.change(
-            statements.CLOCK_KEEP,
-            {
-                "id": 1,
-                "moment": from_moment(mark.moment),
-                "since_boot": from_length(mark.since_boot),
-                "boot": mark.boot,
-            },
-        )
+        self._session.change(statements.CLOCK_RESET, _row(mark))
+
+
+def _row(mark: ClockReading) -> dict[str, Any]:
+    return {
+        "id": 1,
+        "moment": from_moment(mark.moment),
+        "since_boot": from_length(mark.since_boot),
+        "boot": mark.boot,
+    }

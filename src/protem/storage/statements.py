@@ -172,8 +172,16 @@ ENTRIES = _compiled(
 )
 
 CLOCK_GET = _compiled(select(clock_marks.c.moment, clock_marks.c.since_boot, clock_marks.c.boot))
-CLOCK_FORGET = _compiled(delete(clock_marks))
-CLOCK_KEEP = _insert(clock_marks)
+_mark = sqlite.insert(clock_marks)
+_the_new = {c.name: _mark.excluded[c.name] for c in clock_marks.c if c.name != "id"}
+CLOCK_RESET = _compiled(_mark.on_conflict_do_update(index_elements=["id"], set_=_the_new))
+CLOCK_PUT = _compiled(
+    _mark.on_conflict_do_update(
+        index_elements=["id"],
+        set_=_the_new,
+        where=clock_marks.c.moment <= _mark.excluded.moment,
+    )
+)
 
 ACCOUNT_GET = _compiled(_by("id", accounts))
 ACCOUNT_ADD = _insert(accounts)

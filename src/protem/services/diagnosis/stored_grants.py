@@ -60,10 +60,7 @@ def ending_for(grant: Grant, limits: Limits, now: datetime) -> timedelta:
 
     Known from the tries and the pauses between them, and from the deadline where that has passed.
     """
-    pauses = [
-        min(limits.retry_first * (1 << min(tried, 20)), limits.retry_longest)
-        for tried in range(grant.attempts)
-    ]
+    pauses = [limits.pause_after(before) for before in range(grant.attempts)]
     tried_for: timedelta = sum(pauses[:-1], _NOTHING)
     if pauses and grant.due_at is not None:
         tried_for += max(now - (grant.due_at - pauses[-1]), _NOTHING)
