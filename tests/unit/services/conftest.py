@@ -108,6 +108,10 @@ class Company:
             profile=profile and ProfileName(profile),
         )
 
+    async def stored(self, grant_id):
+        """The grant as stored."""
+        return await self.store.read(lambda view: view.grants.get(grant_id))
+
     async def entries(self):
         """The audit log so far, as parsed JSON."""
         rows = await self.store.read(lambda view: view.audit.entries(start=0, limit=10_000))

@@ -131,7 +131,7 @@ async def test_an_unused_approval_lapses(company):
     with pytest.raises(ExpiredError):
         await activate_grant(company.around, company.dana, asked.grant.id, PUBLIC_HALF)
     await company.reconciler.run_once()
-    grant = await company.store.read(lambda view: view.grants.get(asked.grant.id))
+    grant = await company.stored(asked.grant.id)
     assert grant.state is GrantState.LAPSED
 
 
@@ -141,7 +141,7 @@ async def test_a_grant_is_activated_once(company):
     first = await activate_grant(company.around, company.dana, asked.grant.id, PUBLIC_HALF)
     with pytest.raises(ConflictError):
         await activate_grant(company.around, company.dana, asked.grant.id, PUBLIC_HALF)
-    grant = await company.store.read(lambda view: view.grants.get(first.id))
+    grant = await company.stored(first.id)
     assert grant.version == first.version
 
 

@@ -87,7 +87,7 @@ async def test_the_age_of_an_end_is_at_least_what_is_known(company, mendable):
     for _ in range(3):
         await company.reconciler.run_once()
         company.clock.advance(timedelta(seconds=2))
-    stuck = await company.store.read(lambda view: view.grants.get(grant.id))
+    stuck = await company.stored(grant.id)
     assert stuck.state is GrantState.STUCK
     now = company.clock.now()
     assert timedelta(0) < ending_for(stuck, company.around.limits, now) <= timedelta(seconds=6)

@@ -27,11 +27,6 @@ async def active(company):
     return asked.grant
 
 
-async def stored(company, grant_id):
-    """The grant as stored."""
-    return await company.store.read(lambda view: view.grants.get(grant_id))
-
-
 async def test_what_was_granted_is_not_made_while_the_log_cannot_be_written(company):
     """A disk that fills up between the decision and the target: the target waits for the log."""
     grant = (
@@ -40,13 +35,13 @@ async def test_what_was_granted_is_not_made_while_the_log_cannot_be_written(comp
     company.audit_log.failure = FULL
     await company.reconciler.run_once()
     assert company.connector.calls == []
-    waiting = await stored(company, grant.id)
+    waiting = await company.stored(grant.id)
     assert (waiting.state, waiting.last_error) == (GrantState.PROVISIONING, FULL.message)
     assert waiting.unsettled_until is None
     company.audit_log.failure = None
     company.clock.advance(timedelta(seconds=1))
     await company.reconciler.run_once()
-    assert (await stored(company, grant.id)).state is GrantState.ACTIVE
+    assert (await company.stored(grant.id)).state is GrantState.ACTIVE
 
 
 async def test_nothing_is_granted(company, active):
@@ -66,12 +61,12 @@ async def test_what_expires_is_ended_and_recorded_later(company, active):
         await asyncio.sleep(0)
     assert company.target.grants == {}
     assert company.target.sessions == {}
-    assert (await stored(company, active.id)).state is GrantState.ACTIVE
+    assert (await company.stored(active.id)).state is GrantState.ACTIVE
     company.store.failure = None
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await company.reconciler.run_once()
-    ended = await stored(company, active.id)
+    ended = await company.stored(active.id)
     assert (ended.state, ended.end_cause) == (GrantState.ENDED, EndCause.EXPIRED)
 
 
@@ -113,7 +108,7 @@ async def test_a_revocation_reaches_the_target_and_says_that_it_is_not_recorded(
     assert company.target.sessions == {}
     company.store.failure = None
     await company.reconciler.run_once()
-    ended = await stored(company, active.id)
+    ended = await company.stored(active.id)
     assert (ended.state, ended.end_cause) == (GrantState.ENDED, EndCause.REVOKED)
     (entry,) = [row for row in await company.entries() if row["kind"] == "grant.ending"]
     assert entry["actor"] == str(company.omar.id)

@@ -15,11 +15,6 @@ from .conftest import PUBLIC_HALF, eventually, settle
 LEASE = timedelta(seconds=30)
 
 
-async def grant_now(company, grant_id):
-    """The grant as stored."""
-    return await company.store.read(lambda view: view.grants.get(grant_id))
-
-
 async def ask(company):
     """Dana's request, allowed at once and on its way."""
     return (
@@ -42,7 +37,7 @@ async def test_every_later_attempt_has_an_order_of_its_own(company):
     await company.reconciler.run_once()
     company.clock.advance(timedelta(minutes=5))
     await company.reconciler.run_once()
-    assert (await grant_now(company, grant.id)).state is GrantState.ACTIVE
+    assert (await company.stored(grant.id)).state is GrantState.ACTIVE
     assert company.target.grants[grant.id].expires_at == grant.expires_at
 
 
@@ -51,12 +46,12 @@ async def test_what_may_still_happen_is_waited_for_before_the_end(company):
     company.connector.fail_next(IndeterminateError("the answer was lost"))
     grant = await ask(company)
     await company.reconciler.run_once()
-    unsettled = (await grant_now(company, grant.id)).unsettled_until
+    unsettled = (await company.stored(grant.id)).unsettled_until
     assert unsettled == grant.order.order.provision_by
 
     await end_grant(company.around, company.dana, grant.id)
     await company.reconciler.run_once()
-    waiting = await grant_now(company, grant.id)
+    waiting = await company.stored(grant.id)
     assert waiting.state is GrantState.ENDING
     assert waiting.due_at == unsettled + MOST_CLOCK_SKEW
     assert company.connector.calls.count("end") == 1
@@ -67,7 +62,7 @@ async def test_what_may_still_happen_is_waited_for_before_the_end(company):
     company.clock.advance(waiting.due_at - company.clock.now())
     await company.reconciler.run_once()
     assert company.target.grants == {}
-    assert (await grant_now(company, grant.id)).state is GrantState.ENDED
+    assert (await company.stored(grant.id)).state is GrantState.ENDED
 
 
 async def test_a_refusal_leaves_nothing_unsettled(company):
@@ -76,7 +71,7 @@ async def test_a_refusal_leaves_nothing_unsettled(company):
     await company.reconciler.run_once()
     await end_grant(company.around, company.dana, grant.id)
     await company.reconciler.run_once()
-    over = await grant_now(company, grant.id)
+    over = await company.stored(grant.id)
     assert (over.state, over.unsettled_until) == (GrantState.ENDED, None)
 
 
@@ -97,7 +92,7 @@ async def test_a_revocation_waits_for_the_call_under_way_and_beats_it(company):
     company.clock.advance(LEASE)
     await successor.run_once()
     assert company.target.grants == {}
-    assert (await grant_now(company, grant.id)).state is GrantState.ENDED
+    assert (await company.stored(grant.id)).state is GrantState.ENDED
 
 
 async def test_an_outcome_without_its_lease_is_dropped(company):
@@ -118,14 +113,14 @@ async def test_an_outcome_without_its_lease_is_dropped(company):
     assert [each.id for each in claimed] == [grant.id]
     company.reconciler.hand_over(slept)
     await company.reconciler.run_once()
-    stored = await grant_now(company, grant.id)
+    stored = await company.stored(grant.id)
     assert stored == grant, "nothing was written"
     assert company.target.grants == {}, "nor was the target touched with an order of that lease"
     successor.hand_over(stored)
     await successor.run_once()
     company.clock.advance(LEASE)
     await successor.run_once()
-    assert (await grant_now(company, grant.id)).state is GrantState.ACTIVE
+    assert (await company.stored(grant.id)).state is GrantState.ACTIVE
 
 
 async def test_two_tasks_of_one_process_take_turns(company):
@@ -144,6 +139,6 @@ async def test_two_tasks_of_one_process_take_turns(company):
     first.cancel()
     await eventually(lambda: not company.reconciler._working)
     assert company.connector.calls == ["provision", "provision"]
-    assert (await grant_now(company, grant.id)).state is GrantState.ACTIVE
+    assert (await company.stored(grant.id)).state is GrantState.ACTIVE
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

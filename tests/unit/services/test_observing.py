@@ -36,7 +36,7 @@ async def ended(company, grant):
     """End it, and say what is to be attested."""
     await end_grant(company.around, company.dana, grant.id)
     await company.reconciler.run_once()
-    over = await company.store.read(lambda view: view.grants.get(grant.id))
+    over = await company.stored(grant.id)
     assert over.state is GrantState.ENDED
     return {grant.id: over.ended_at}
 

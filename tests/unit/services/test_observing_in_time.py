@@ -56,7 +56,7 @@ async def end_one(company, ends):
     await end_grant(company.around, company.dana, asked.grant.id)
     await company.reconciler.run_once()
     company.clock.advance(timedelta(milliseconds=1))
-    ends.note(await company.store.read(lambda view: view.grants.get(asked.grant.id)))
+    ends.note(await company.stored(asked.grant.id))
     return asked.grant.id
 
 
@@ -128,7 +128,7 @@ async def test_an_orphan_that_was_ended_is_soon_shown_to_be_gone(company):
         await company.reconciler.run_once()
         company.target.grants[asked.grant.id] = held  # as if restored from a backup
         company.clock.advance(timedelta(seconds=1))
-        ends.note(await company.store.read(lambda view: view.grants.get(asked.grant.id)))
+        ends.note(await company.stored(asked.grant.id))
         await eventually(lambda: ends.waiting(ORDERS_DB) == 0)
         assert observer.last.orphans_ended == 1
         assert await closed(company) == [grant, asked.grant.id]

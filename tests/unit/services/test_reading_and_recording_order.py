@@ -14,11 +14,6 @@ from protem.services.review_request import Review, review_request
 from .conftest import ORDERS_DB, PUBLIC_HALF
 
 
-async def grant_now(company, grant_id):
-    """The grant as stored."""
-    return await company.store.read(lambda view: view.grants.get(grant_id))
-
-
 async def approved(company, asked):
     """Omar says yes to what was asked."""
     yes = Review(grant_id=asked.grant.id, digest=asked.revision.digest, verdict=Verdict.APPROVE)
@@ -32,14 +27,14 @@ async def test_the_end_is_on_record_before_the_target_is_touched(company):
     end, found = company.connector.end, []
 
     async def look_and_end(grant_id):
-        found.append((await grant_now(company, grant_id)).state)
+        found.append((await company.stored(grant_id)).state)
         await end(grant_id)
 
     company.connector.end = look_and_end
     company.clock.advance(timedelta(minutes=15))
     await company.reconciler.run_once()
     assert found == [GrantState.ENDING]
-    assert (await grant_now(company, asked.grant.id)).state is GrantState.ENDED
+    assert (await company.stored(asked.grant.id)).state is GrantState.ENDED
 
 
 async def test_a_grant_made_while_the_target_is_read_is_no_orphan(company):
@@ -80,7 +75,7 @@ async def test_a_result_does_not_undo_what_was_asked_meanwhile(company):
     proposed = await extend_grant(company.around, company.dana, asked.grant.id, more)
     go_on.set()
     await working
-    stored = await grant_now(company, asked.grant.id)
+    stored = await company.stored(asked.grant.id)
     assert stored.proposed_revision == proposed.revision.number
     assert stored.applied_until == stored.expires_at
 
@@ -102,4 +97,4 @@ async def test_a_result_of_a_lease_that_was_taken_over_is_dropped(company):
     company.connector.provision = outlive_the_lease
     asked = await request_access(company.around, company.dana, company.ask("orders"), PUBLIC_HALF)
     await company.reconciler.run_once()
-    assert await grant_now(company, asked.grant.id) == asked.grant
+    assert await company.stored(asked.grant.id) == asked.grant

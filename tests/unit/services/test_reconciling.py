@@ -19,18 +19,13 @@ from protem.testing.in_memory_connector import InMemoryConnector
 from .conftest import ORDERS_DB, PUBLIC_HALF, eventually, settle
 
 
-async def grant_now(company, grant_id):
-    """The grant as stored."""
-    return await company.store.read(lambda view: view.grants.get(grant_id))
-
-
 @pytest.fixture
 async def active(company):
     """An active grant of Dana's with a live session."""
     asked = await request_access(company.around, company.dana, company.ask("orders"), PUBLIC_HALF)
     await company.reconciler.run_once()
     company.target.open_session(asked.grant.id)
-    return await grant_now(company, asked.grant.id)
+    return await company.stored(asked.grant.id)
 
 
 async def test_an_expired_grant_is_ended_and_closed_only_when_gone(company, active):
@@ -39,7 +34,7 @@ async def test_an_expired_grant_is_ended_and_closed_only_when_gone(company, acti
     await company.reconciler.run_once()
     assert company.target.grants == {}
     assert company.target.sessions == {}
-    ended = await grant_now(company, active.id)
+    ended = await company.stored(active.id)
     assert (ended.state, ended.end_cause) == (GrantState.ENDED, EndCause.EXPIRED)
 
 
@@ -54,7 +49,7 @@ async def test_giving_back_ends_at_once(company, active):
     """The owner ends it; the cause says who."""
     await end_grant(company.around, company.dana, active.id)
     await company.reconciler.run_once()
-    assert (await grant_now(company, active.id)).end_cause is EndCause.GIVEN_BACK
+    assert (await company.stored(active.id)).end_cause is EndCause.GIVEN_BACK
 
 
 async def test_who_may_can_revoke_and_others_cannot(company, active):
@@ -63,7 +58,7 @@ async def test_who_may_can_revoke_and_others_cannot(company, active):
         await end_grant(company.around, company.eve, active.id)
     await end_grant(company.around, company.omar, active.id)
     await company.reconciler.run_once()
-    assert (await grant_now(company, active.id)).end_cause is EndCause.REVOKED
+    assert (await company.stored(active.id)).end_cause is EndCause.REVOKED
 
 
 async def test_a_grant_at_a_target_that_is_gone_can_be_ended(company, active):
@@ -78,7 +73,7 @@ async def test_a_grant_at_a_target_that_is_gone_can_be_ended(company, active):
         await end_grant(company.around, company.omar, active.id)
     await end_grant(company.around, company.dana, active.id)
     await company.reconciler.run_once()
-    waiting = await grant_now(company, active.id)
+    waiting = await company.stored(active.id)
     assert (waiting.state, waiting.last_error) == (
         GrantState.ENDING,
         "there is no target orders-db",
@@ -137,7 +132,7 @@ async def test_ending_is_tried_until_the_target_obeys(company, active):
     seen = set()
     for _ in range(51):
         await company.reconciler.run_once()
-        seen.add((await grant_now(company, active.id)).state)
+        seen.add((await company.stored(active.id)).state)
         company.clock.advance(company.around.limits.retry_longest)
     assert seen == {GrantState.ENDING, GrantState.STUCK, GrantState.ENDED}
     assert company.target.grants == {}
@@ -148,7 +143,7 @@ async def test_a_fault_of_our_own_does_not_stop_ending(company, active):
     company.connector.fail_next(ZeroDivisionError("a secret in a foreign message"))
     await end_grant(company.around, company.dana, active.id)
     await company.reconciler.run_once()
-    waiting = await grant_now(company, active.id)
+    waiting = await company.stored(active.id)
     assert waiting.last_error == "unexpected ZeroDivisionError in the connector"
     company.clock.advance(company.around.limits.retry_longest)
     await company.reconciler.run_once()
@@ -171,7 +166,7 @@ async def test_a_stuck_grant_says_why(company, active):
     for _ in range(4):
         await company.reconciler.run_once()
         company.clock.advance(company.around.limits.retry_longest)
-    stuck = await grant_now(company, active.id)
+    stuck = await company.stored(active.id)
     assert stuck.state is GrantState.STUCK
     assert stuck.last_error == "role owns a cluster"
     assert stuck.attempts == 4
@@ -182,12 +177,12 @@ async def test_a_target_that_is_away_is_asked_again(company):
     company.connector.fail_next(RetryLaterError("down", delay=timedelta(seconds=2)))
     asked = await request_access(company.around, company.dana, company.ask("orders"), PUBLIC_HALF)
     await company.reconciler.run_once()
-    waiting = await grant_now(company, asked.grant.id)
+    waiting = await company.stored(asked.grant.id)
     assert waiting.state is GrantState.PROVISIONING
     assert waiting.last_error == "down"
     company.clock.advance(timedelta(seconds=2))
     await company.reconciler.run_once()
-    assert (await grant_now(company, asked.grant.id)).state is GrantState.ACTIVE
+    assert (await company.stored(asked.grant.id)).state is GrantState.ACTIVE
 
 
 async def test_a_retry_never_hides_the_expiry(company):
@@ -197,7 +192,7 @@ async def test_a_retry_never_hides_the_expiry(company):
     await company.reconciler.run_once()
     company.clock.advance(timedelta(minutes=15))
     await company.reconciler.run_once()
-    ended = await grant_now(company, asked.grant.id)
+    ended = await company.stored(asked.grant.id)
     assert (ended.state, ended.end_cause) == (GrantState.ENDED, EndCause.EXPIRED)
 
 
@@ -206,7 +201,7 @@ async def test_a_target_that_refuses_ends_the_grant(company):
     company.connector.fail_next(RefusedError("no such table"))
     asked = await request_access(company.around, company.dana, company.ask("orders"), PUBLIC_HALF)
     await company.reconciler.run_once()
-    ended = await grant_now(company, asked.grant.id)
+    ended = await company.stored(asked.grant.id)
     assert (ended.state, ended.end_cause) == (GrantState.ENDED, EndCause.PROVISION_FAILED)
     assert company.connector.calls == ["provision", "end"]
 
@@ -218,7 +213,7 @@ async def test_an_answer_lost_after_the_work_is_not_work_lost(company):
     await company.reconciler.run_once()
     company.clock.advance(timedelta(seconds=1))
     await company.reconciler.run_once()
-    assert (await grant_now(company, asked.grant.id)).state is GrantState.ACTIVE
+    assert (await company.stored(asked.grant.id)).state is GrantState.ACTIVE
     assert list(company.target.grants) == [asked.grant.id]
 
 
@@ -234,7 +229,7 @@ async def test_a_revocation_during_provisioning_wins(company):
     company.clock.advance(company.around.limits.lease)
     await company.reconciler.run_once()
     assert company.target.grants == {}
-    assert (await grant_now(company, asked.grant.id)).state is GrantState.ENDED
+    assert (await company.stored(asked.grant.id)).state is GrantState.ENDED
 
 
 async def test_a_worker_that_died_is_replaced_when_its_lease_runs_out(company):
@@ -244,7 +239,7 @@ async def test_a_worker_that_died_is_replaced_when_its_lease_runs_out(company):
     assert await company.reconciler.run_once() == 0
     company.clock.advance(company.around.limits.lease)
     assert await company.reconciler.run_once() == 1
-    assert (await grant_now(company, asked.grant.id)).state is GrantState.ACTIVE
+    assert (await company.stored(asked.grant.id)).state is GrantState.ACTIVE
 
 
 async def test_the_running_reconciler_works_on_news(company):
@@ -255,10 +250,10 @@ async def test_the_running_reconciler_works_on_news(company):
             company.around, company.dana, company.ask("orders"), PUBLIC_HALF
         )
         with company.around.announcer.watch(asked.grant.id) as watch:
-            while (await grant_now(company, asked.grant.id)).state is not GrantState.ACTIVE:
+            while (await company.stored(asked.grant.id)).state is not GrantState.ACTIVE:
                 assert await watch.changed(timedelta(seconds=2))
             await end_grant(company.around, company.dana, asked.grant.id)
-            while (await grant_now(company, asked.grant.id)).state is not GrantState.ENDED:
+            while (await company.stored(asked.grant.id)).state is not GrantState.ENDED:
                 assert await watch.changed(timedelta(seconds=2))
     finally:
         running.cancel()
@@ -298,7 +293,7 @@ class TestObserving:
         del company.target.grants[active.id]
         await observe_target(company.around, ORDERS_DB, statement=False)
         await company.reconciler.run_once()
-        ended = await grant_now(company, active.id)
+        ended = await company.stored(active.id)
         assert (ended.state, ended.end_cause) == (GrantState.ENDED, EndCause.REMOVED_AT_TARGET)
         assert company.target.grants == {}
 

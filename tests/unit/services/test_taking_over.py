@@ -14,11 +14,6 @@ from .conftest import PUBLIC_HALF
 LEASE = timedelta(seconds=30)
 
 
-async def grant_now(company, grant_id):
-    """The grant as stored."""
-    return await company.store.read(lambda view: view.grants.get(grant_id))
-
-
 async def ask(company):
     """Dana's request, leased and on its way."""
     return (
@@ -35,7 +30,7 @@ async def test_an_end_that_was_leased_is_done_and_recorded_at_once(company):
     assert await successor.run_once() == 0, "until then the dead one's lease is respected"
     assert await take_over_work(company.around) == 1
     await successor.run_once()
-    assert (await grant_now(company, grant.id)).state is GrantState.ENDED
+    assert (await company.stored(grant.id)).state is GrantState.ENDED
 
 
 async def test_what_was_being_made_is_made_again_and_stays_unsettled(company):
@@ -44,15 +39,15 @@ async def test_what_was_being_made_is_made_again_and_stays_unsettled(company):
     await take_over_work(company.around)
     successor = ReconcileGrants(lambda: company.around, owner="another")
     await successor.run_once()
-    made = await grant_now(company, grant.id)
+    made = await company.stored(grant.id)
     assert (made.state, made.unsettled_until) == (
         GrantState.ACTIVE,
         grant.activated_at + LEASE,
     )
     await end_grant(company.around, company.dana, grant.id)
-    company.reconciler.hand_over(await grant_now(company, grant.id))
+    company.reconciler.hand_over(await company.stored(grant.id))
     await company.reconciler.run_once()
-    waiting = await grant_now(company, grant.id)
+    waiting = await company.stored(grant.id)
     assert company.target.grants == {}
     assert (waiting.state, waiting.due_at) == (
         GrantState.ENDING,
