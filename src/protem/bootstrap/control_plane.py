@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from protem.audit.checkpoint import key_of
@@ -24,6 +24,7 @@ from protem.bootstrap.published_log import PublishedLog
 from protem.bootstrap.settings import LimitSettings, Settings, declared_principal
 from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
+from protem.domain.errors import AuditUnavailableError
 from protem.identity.local import LocalIdentity
 from protem.policy.cedar_policy import CedarPolicy
 from protem.services.ends_to_attest import EndsToAttest
@@ -95,7 +96,7 @@ async def open_control_plane(
         )
         await _declare_users(around, settings)
         if serving:
-            await take_over_work(around)
+            await _take_over(around)
         yield ControlPlane(
             around=around,
             loops=_loops(around, reconciler, ends, settings.limits),
@@ -114,6 +115,12 @@ async def _clock_of(store: SqliteStore) -> SystemClock:
 def _name_of_this_run(clock: SystemClock, randomness: SystemRandomness) -> str:
     """Return a name that no other process ever had: process ids come again."""
     return f"{socket.gethostname()}:{os.getpid()}:{randomness.grant_id(clock.now())}"
+
+
+async def _take_over(around: Surroundings) -> None:
+    """Go on with what a dead run had leased; on a disk that is full its leases run out instead."""
+    with suppress(AuditUnavailableError):
+        await take_over_work(around)
 
 
 async def _declare_users(around: Surroundings, settings: Settings) -> None:
