@@ -15,12 +15,12 @@ test: ## set up and run every check and test
 	@scripts/install-test-components
 	@scripts/set-up test $(VENV)/test
 	@$(MAKE) --no-print-directory lint
-	@$(RUN)/pytest -n 3 --dist loadfile
+	@$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 faults: ## crashes, cut connections and stopped processes, with their counts
 	@scripts/install-test-components
 	@scripts/set-up test $(VENV)/test
-	@$(RUN)/pytest tests/faults -n 2 --dist loadfile -rP
+	@$(RUN)/pytest tests/faults -n 2 --dist loadfile --no-loadscope-reorder -rP
 	@echo 'Chance repeats with PROTEM_FAULT_SEED=n, as printed. For a soak, set and raise (usual number):'
 	@grep -rhoE 'how_many\("[A-Z_]+", [0-9_]+' tests/faults | sort -u | sed -E 's/.*"(.*)", /  \1 /'
 

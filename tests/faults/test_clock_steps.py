@@ -1,11 +1,12 @@
 """Clocks are set, machines sleep and restart, replicas disagree: nothing lasts longer by it.
 
 The judge knows the true time. What was promised for 40 seconds must be of no use once 40 true
-seconds and ``BOUND`` are over, whatever the wall clocks showed; ending early is allowed. Two things
-cannot be had and are granted: while machines sleep or no plane runs, only the target's own deadline
-and sweep end anything, so ``BOUND`` is counted from waking up; and when a machine is rebooted and
-its wall clock set back, the time since its last kept mark is lost. ``PROTEM_FAULT_SEED`` repeats a
-run, ``PROTEM_FAULT_SCHEDULES`` sets how many are tried.
+seconds and ``BOUND`` are over, whatever the wall clocks showed; ending early is allowed. Three
+things cannot be had and are granted: while machines sleep or no plane runs, only the target's own
+deadline and sweep end anything, so ``BOUND`` is counted from waking up; what a plane had leased
+when it died beside another, which cannot know that, waits for the lease to run out; and when a
+machine is rebooted and its wall clock set back, the time since its last kept mark is lost.
+``PROTEM_FAULT_SEED`` repeats a run, ``PROTEM_FAULT_SCHEDULES`` sets how many are tried.
 """
 
 import asyncio
@@ -57,6 +58,7 @@ class Judge:
         skew: how far clocks that were never set may disagree.
         lost: time that no clock could know of.
         deadlines: by grant, in true time.
+        held: by grant, until when a plane that died beside another had leased it.
         working: how many planes work; what nobody can end now is the target's own sweep's.
     """
 
@@ -64,6 +66,7 @@ class Judge:
     skew: timedelta
     lost: timedelta = ZERO
     deadlines: dict = field(default_factory=dict)
+    held: dict = field(default_factory=dict)
     working: int = 0
     uses: int = 0
     late: list = field(default_factory=list)
@@ -71,6 +74,12 @@ class Judge:
     def promise(self, grant_id, length):
         """Note that a grant may last so long from now."""
         self.deadlines[grant_id] = self.world.loop.true_time() + length
+
+    async def leave_leases(self, plane):
+        """Note what a plane held when it died: another one waits for the end of these leases."""
+        leased = await self.world.store.read(lambda view: view.work.leased())
+        until = self.world.loop.true_time() + plane.around.limits.lease
+        self.held |= {grant.id: until for grant, _ in leased}
 
     async def watch(self):
         """Try every grant again and again, and look at every session."""
@@ -81,7 +90,8 @@ class Judge:
             if loop.slept != slept or self.working == 0:
                 slept, woke = loop.slept, true
             for grant_id, deadline in self.deadlines.items():
-                allowed = max(deadline + self.skew + self.lost, woke) + BOUND
+                ends = max(deadline, self.held.get(grant_id, deadline))
+                allowed = max(ends + self.skew + self.lost, woke) + BOUND
                 if self._uses(target, grant_id) and true > allowed:
                     self.late.append((grant_id, true - deadline))
             await asyncio.sleep(0.25)
@@ -118,6 +128,8 @@ class Weather:
             unkept = await self._since_the_mark(plane)
             await plane.die()
             self.judge.working -= 1
+            if len(self.planes) > 1:
+                await self.judge.leave_leases(plane)
             if chance.random() < 0.5:
                 plane.machine.step(by)
             off = chance.choice((0.1, 2, 10))
@@ -126,7 +138,7 @@ class Weather:
                 plane.machine.reboot()
                 self.judge.lost += timedelta(seconds=off) + unkept
             self.planes[name] = Plane(self.world, name, machine=plane.machine)
-            await self.planes[name].boot()
+            await self.planes[name].boot(alone=len(self.planes) == 1)
             self.judge.working += 1
 
     async def _since_the_mark(self, plane):

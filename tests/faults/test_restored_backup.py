@@ -41,6 +41,20 @@ def refuses_for_its_log(client):
     return checks["audit"] == "audit_unavailable"
 
 
+def size_of_log(stage):
+    """How many entries the newest signed head covers."""
+    return int((stage.audit_folder / "checkpoint").read_text().splitlines()[1])
+
+
+def size_of_store(copy):
+    """How many entries a copy of the store holds."""
+    database = sqlite3.connect(copy)
+    try:
+        return database.execute("select count(*) from audit_entries").fetchone()[0]
+    finally:
+        database.close()
+
+
 def wait_for(is_so, seconds=30):
     """Wait until something is so."""
     deadline = time.monotonic() + seconds
@@ -63,6 +77,7 @@ def test_what_an_old_copy_says_is_being_made_is_not_made_again(tmp_path):
             source.close()
             assert client.call("POST", f"/v1/grants/{grant}/end")[0] == 200
         wait_for(lambda: client.call("GET", f"/v1/grants/{grant}")[1]["state"] == "ended")
+        wait_for(lambda: size_of_log(stage) > size_of_store(copy))
         stage.server.stop()
 
         old = sqlite3.connect(copy)

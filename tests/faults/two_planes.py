@@ -22,6 +22,7 @@ from protem.services.plan_command import Ask
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.request_access import request_access
 from protem.services.surroundings import Surroundings
+from protem.services.take_over_work import take_over_work
 from protem.system.announcer import LocalAnnouncer
 from protem.system.clock import SystemClock
 from protem.testing.counting_randomness import InsecureCountingRandomness
@@ -138,9 +139,11 @@ class Plane:
         """Run the reconciler alone: nothing is found by looking at the target."""
         self._running = start_in(self.name, self.reconciler.run())
 
-    async def boot(self):
-        """Run all loops, as the server does."""
+    async def boot(self, *, alone=False):
+        """Run all loops, as the server does; ``alone`` it takes over what a dead one had leased."""
         await start_in(self.name, recall_time(self.around.store, self.around.clock))
+        if alone:
+            await start_in(self.name, take_over_work(self.around))
         loops = BackgroundLoops(around=self.around, reconciler=self.reconciler, ends=self.ends)
         self._running = start_in(self.name, loops.run())
 
