@@ -17,9 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -27,7 +24,7 @@ from pydantic import (
 )
 
 from protem.bootstrap.secret_references import SecretReference
-from protem.domain.durations import parse_duration
+from protem.bootstrap.settings_table import Duration, SettingsTable, Text
 from protem.domain.errors import InvalidError, ProtemError
 from protem.domain.identifiers import GroupName, ProfileName, TargetName
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
@@ -38,31 +35,14 @@ LOCAL_ISSUER = "local"
 _DOCUMENT = "docs/configuration.md describes every key"
 
 
-def _duration(text: object) -> timedelta:
-    if not isinstance(text, str):
-        raise ValueError('a length of time is text such as "8h"')  # noqa: TRY004  # pydantic's way
-    try:
-        return parse_duration(text)
-    except InvalidError as error:
-        raise ValueError(error.message) from error
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class LogSettings(_Table):
+class LogSettings(SettingsTable):
     """``[server.log]``."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
 
 
-class ServerSettings(_Table):
+class ServerSettings(SettingsTable):
     """``[server]``."""
 
     listen: str = "127.0.0.1:8321"
@@ -78,20 +58,20 @@ class ServerSettings(_Table):
         return listen
 
 
-class AuditSettings(_Table):
+class AuditSettings(SettingsTable):
     """``[audit]``."""
 
     origin: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,254}$")] = "protem.local"
     folder: Text | None = None
 
 
-class PolicySettings(_Table):
+class PolicySettings(SettingsTable):
     """``[policy]``."""
 
     folder: Text = "policy"
 
 
-class LimitSettings(_Table):
+class LimitSettings(SettingsTable):
     """``[limits]``."""
 
     request_lapses_after: Duration = timedelta(hours=8)
@@ -100,7 +80,7 @@ class LimitSettings(_Table):
     statement_every: Duration = timedelta(hours=1)
 
 
-class UserSettings(_Table):
+class UserSettings(SettingsTable):
     """``[identity.local.users.NAME]``."""
 
     display: Text | None = None
@@ -109,26 +89,26 @@ class UserSettings(_Table):
     acts_for: str | None = None
 
 
-class LocalIdentitySettings(_Table):
+class LocalIdentitySettings(SettingsTable):
     """``[identity.local]``."""
 
     users: dict[str, UserSettings] = {}
 
 
-class IdentitySettings(_Table):
+class IdentitySettings(SettingsTable):
     """``[identity]``."""
 
     local: LocalIdentitySettings = LocalIdentitySettings()
 
 
-class Login(_Table):
+class Login(SettingsTable):
     """A role at a target and where its password is."""
 
     user: Text
     password: SecretReference
 
 
-class TagSettings(_Table):
+class TagSettings(SettingsTable):
     """``[[targets.NAME.tags]]``: dotted names of columns and of whole tables."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -146,7 +126,7 @@ class TagSettings(_Table):
         return self
 
 
-class PrivilegeSettings(_Table):
+class PrivilegeSettings(SettingsTable):
     """One line of a profile, in the shape of a scope."""
 
     kind: Text
@@ -155,13 +135,13 @@ class PrivilegeSettings(_Table):
     parts: Annotated[list[str], Field(min_length=1)] | None = None
 
 
-class ProfileSettings(_Table):
+class ProfileSettings(SettingsTable):
     """``[targets.NAME.profiles.PROFILE]``."""
 
     privileges: Annotated[list[PrivilegeSettings], Field(min_length=1)]
 
 
-class TargetSettings(_Table):
+class TargetSettings(SettingsTable):
     """``[targets.NAME]`` of scheme ``postgresql``."""
 
     scheme: Literal["postgresql"]
@@ -178,7 +158,7 @@ class TargetSettings(_Table):
     profiles: dict[str, ProfileSettings] = {}
 
 
-class Settings(_Table):
+class Settings(SettingsTable):
     """The whole file."""
 
     server: ServerSettings = ServerSettings()

@@ -38,7 +38,7 @@ class AuditEvent:
     """One thing that happened.
 
     Attributes:
-        kind: ``noun.verb``, from this module only.
+        kind: ``noun.verb``; each has one constructor in the domain.
         actor: ``issuer|subject``, or ``protem``.
         grant_id: the grant concerned, if any.
         sequence: the grant's version after the event, so that gaps and repeats show.
@@ -68,7 +68,8 @@ class AuditEvent:
         )
 
 
-def _of_grant(kind: str, grant: Grant, at: datetime, actor: str, **data: JsonValue) -> AuditEvent:
+def of_grant(kind: str, grant: Grant, at: datetime, actor: str, **data: JsonValue) -> AuditEvent:
+    """Return an event of one grant's life, with its state and version."""
     return AuditEvent(
         kind=kind,
         at=at,
@@ -97,7 +98,7 @@ def revised(
 def _of_revision(
     kind: str, grant: Grant, revision: RequestRevision, decision: Decision, at: datetime
 ) -> AuditEvent:
-    return _of_grant(
+    return of_grant(
         kind,
         grant,
         at,
@@ -111,24 +112,24 @@ def _of_revision(
 def reviewed(grant: Grant, approval: Approval) -> AuditEvent:
     """A reviewer said yes or no to one digest."""
     kind = "request.approved" if approval.verdict is Verdict.APPROVE else "request.denied"
-    return _of_grant(kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json())
+    return of_grant(kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json())
 
 
 def allowed(grant: Grant, decision: Decision, at: datetime) -> AuditEvent:
     """Policy needed nobody: the request was approved by rule."""
-    return _of_grant("request.allowed", grant, at, SYSTEM, policy_digest=decision.policy_digest)
+    return of_grant("request.allowed", grant, at, SYSTEM, policy_digest=decision.policy_digest)
 
 
 def closed_unused(grant: Grant, at: datetime, actor: str) -> AuditEvent:
     """A request was denied by policy, cancelled, or lapsed: the state says which."""
-    return _of_grant(f"request.{grant.state}", grant, at, actor)
+    return of_grant(f"request.{grant.state}", grant, at, actor)
 
 
 def activated(
     grant: Grant, at: datetime, digest: str, approvers: tuple[PrincipalId, ...]
 ) -> AuditEvent:
     """The intent to provision is on record before the target is touched (law 1)."""
-    return _of_grant(
+    return of_grant(
         "grant.activated",
         grant,
         at,
@@ -142,7 +143,7 @@ def activated(
 
 def provisioned(grant: Grant, at: datetime) -> AuditEvent:
     """The target holds the privilege until the recorded moment."""
-    return _of_grant(
+    return of_grant(
         "grant.provisioned",
         grant,
         at,
@@ -153,7 +154,7 @@ def provisioned(grant: Grant, at: datetime) -> AuditEvent:
 
 def extended(grant: Grant, at: datetime, actor: str, digest: str) -> AuditEvent:
     """The expiry moved, by a decision of its own."""
-    return _of_grant(
+    return of_grant(
         "grant.extended",
         grant,
         at,
@@ -165,12 +166,12 @@ def extended(grant: Grant, at: datetime, actor: str, digest: str) -> AuditEvent:
 
 def ending(grant: Grant, at: datetime, actor: str) -> AuditEvent:
     """The intent to end is on record, with its cause."""
-    return _of_grant("grant.ending", grant, at, actor, cause=grant.end_cause)
+    return of_grant("grant.ending", grant, at, actor, cause=grant.end_cause)
 
 
 def attempt_failed(grant: Grant, at: datetime) -> AuditEvent:
     """The target did not do what was due; it will be tried again."""
-    return _of_grant(
+    return of_grant(
         "grant.attempt_failed", grant, at, SYSTEM, error=grant.last_error, attempts=grant.attempts
     )
 
@@ -178,18 +179,18 @@ def attempt_failed(grant: Grant, at: datetime) -> AuditEvent:
 def unsettled(grant: Grant, at: datetime) -> AuditEvent:
     """An attempt that was overtaken, or whose process died, may still take effect until then."""
     until = None if grant.unsettled_until is None else format_instant(grant.unsettled_until)
-    return _of_grant("grant.unsettled", grant, at, SYSTEM, until=until)
+    return of_grant("grant.unsettled", grant, at, SYSTEM, until=until)
 
 
 def look_again(grant: Grant, at: datetime) -> AuditEvent:
     """Nothing is at the target, but a late call may still arrive: it is read again when due."""
     due = None if grant.due_at is None else format_instant(grant.due_at)
-    return _of_grant("grant.looked_at", grant, at, SYSTEM, again_at=due)
+    return of_grant("grant.looked_at", grant, at, SYSTEM, again_at=due)
 
 
 def ended(grant: Grant, at: datetime) -> AuditEvent:
     """The target was read back and shows nothing of this grant (law 4)."""
-    return _of_grant("grant.ended", grant, at, SYSTEM, cause=grant.end_cause)
+    return of_grant("grant.ended", grant, at, SYSTEM, cause=grant.end_cause)
 
 
 def orphan_ended(target: TargetName, name: str, at: datetime) -> AuditEvent:
@@ -239,7 +240,7 @@ def digest_of_names(names: Iterable[str]) -> str:
 
 def hurried(grant: Grant, at: datetime) -> AuditEvent:
     """What waited by a clock that was wrong is due again."""
-    return _of_grant("grant.hurried", grant, at, SYSTEM)
+    return of_grant("grant.hurried", grant, at, SYSTEM)
 
 
 def clock_trusted(actor: str, was: datetime, now: datetime) -> AuditEvent:

@@ -10,7 +10,6 @@ Invariants: an exception from ``work`` leaves no trace; a read cannot write; the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -19,19 +18,21 @@ from protem.domain.audit_events import AuditEvent
 from protem.domain.errors import (
     AuditUnavailableError,
     ConflictError,
-    InvalidError,
     NotFoundError,
     ProtemError,
-    UnauthenticatedError,
 )
 from protem.domain.grants import EDGES, TERMINAL, Grant, GrantState
-from protem.domain.identifiers import GrantId, GroupName, TargetName
-from protem.domain.principals import Principal, PrincipalId
+from protem.domain.identifiers import GrantId, TargetName
+from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
-from protem.domain.trusted_time import ClockReading
-from protem.ports.store import Account, AuditEntry, RememberedAnswer, Transaction
+from protem.ports.store import AuditEntry, Transaction
 from protem.testing.grant_row_rules import check_row, check_unmoved
-from protem.testing.in_memory_tables import Lease, Tables, Token
+from protem.testing.in_memory_account_records import (
+    InMemoryAccounts,
+    InMemoryClock,
+    InMemoryIdempotency,
+)
+from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
 T = TypeVar("T")
 
@@ -84,40 +85,20 @@ class InMemoryStore:
             raise AuditUnavailableError("the store is closed")
 
 
-class _Transaction:
+class _Transaction(Access):
     def __init__(self, tables: Tables, *, writable: bool) -> None:
-        self._tables = tables
-        self._writable = writable
+        super().__init__(tables, writable=writable)
         self.grants = _Grants(self)
         self.work = _Work(self)
         self.requests = _Requests(self)
         self.approvals = _Approvals(self)
         self.audit = _Audit(self)
-        self.accounts = _Accounts(self)
-        self.idempotency = _Idempotency(self)
-        self.clock = _Clock(self)
-
-    def close(self) -> None:
-        self._tables = Tables()
-        self._writable = False
-
-    @property
-    def readable(self) -> Tables:
-        return self._tables
-
-    @property
-    def changeable(self) -> Tables:
-        if not self._writable:
-            raise InvalidError("this transaction only reads; change things in Store.write")
-        return self._tables
+        self.accounts = InMemoryAccounts(self)
+        self.idempotency = InMemoryIdempotency(self)
+        self.clock = InMemoryClock(self)
 
 
-class _Records:
-    def __init__(self, transaction: _Transaction) -> None:
-        self._transaction = transaction
-
-
-class _Grants(_Records):
+class _Grants(Records):
     def get(self, grant_id: GrantId) -> Grant:
         found = self._transaction.readable.grants.get(grant_id)
         if found is None:
@@ -166,7 +147,7 @@ class _Grants(_Records):
         return tuple(sorted(matching, key=lambda grant: grant.id, reverse=True)[:limit])
 
 
-class _Work(_Records):
+class _Work(Records):
     def claim(
         self,
         *,
@@ -247,7 +228,7 @@ def _is_leased(lease: Lease | None, now: datetime) -> bool:
     return lease is not None and lease.until > now
 
 
-class _Requests(_Records):
+class _Requests(Records):
     def add(self, revision: RequestRevision) -> None:
         tables = self._transaction.changeable
         if revision.grant_id not in tables.grants:
@@ -268,7 +249,7 @@ class _Requests(_Records):
         return max(numbers, default=0)
 
 
-class _Approvals(_Records):
+class _Approvals(Records):
     def add(self, approval: Approval) -> None:
         tables = self._transaction.changeable
         revision = tables.revisions.get((approval.grant_id, approval.revision))
@@ -293,7 +274,7 @@ class _Approvals(_Records):
         return tuple(sorted(matching, key=lambda approval: approval.at))
 
 
-class _Audit(_Records):
+class _Audit(Records):
     def append(self, event: AuditEvent) -> int:
         entries = self._transaction.changeable.entries
         entries.append(event.canonical_bytes())
@@ -305,86 +286,3 @@ class _Audit(_Records):
 
     def size(self) -> int:
         return len(self._transaction.readable.entries)
-
-
-class _Accounts(_Records):
-    def get(self, principal_id: PrincipalId) -> Account:
-        found = self._transaction.readable.accounts.get(principal_id)
-        if found is None:
-            raise NotFoundError(f"there is no account {principal_id}")
-        return found
-
-    def put(self, account: Account) -> None:
-        self._transaction.changeable.accounts[account.principal.id] = account
-
-    def list(self) -> Sequence[Account]:
-        accounts = self._transaction.readable.accounts.values()
-        return tuple(
-            sorted(accounts, key=lambda a: (a.principal.id.subject, a.principal.id.issuer))
-        )
-
-    def add_token(
-        self, *, token_hash: bytes, owner: PrincipalId, expires_at: datetime, single_use: bool
-    ) -> None:
-        tables = self._transaction.changeable
-        if owner not in tables.accounts or token_hash in tables.tokens:
-            raise ConflictError("the token is stored already, or its account is not")
-        tables.tokens[token_hash] = Token(owner=owner, expires_at=expires_at, single_use=single_use)
-
-    def owner_of(self, token_hash: bytes, *, now: datetime, single_use: bool) -> PrincipalId:
-        tables = self._transaction.changeable if single_use else self._transaction.readable
-        token = tables.tokens.get(token_hash)
-        if token is None or token.single_use is not single_use or token.expires_at <= now:
-            raise UnauthenticatedError("the token is unknown, expired or used up; log in again")
-        if single_use:
-            del tables.tokens[token_hash]
-        return token.owner
-
-    def drop_tokens(self, owner: PrincipalId) -> int:
-        tokens = self._transaction.changeable.tokens
-        theirs = [token_hash for token_hash, token in tokens.items() if token.owner == owner]
-        for token_hash in theirs:
-            del tokens[token_hash]
-        return len(theirs)
-
-    def drop_token(self, token_hash: bytes) -> None:
-        self._transaction.changeable.tokens.pop(token_hash, None)
-
-    def members(self, group: GroupName) -> Sequence[Principal]:
-        return tuple(
-            account.principal
-            for account in self.list()
-            if group in account.principal.groups and not account.disabled
-        )
-
-
-class _Clock(_Records):
-    def get(self) -> ClockReading | None:
-        return self._transaction.readable.clock
-
-    def put(self, mark: ClockReading) -> None:
-        kept = self.get()
-        if kept is None or kept.moment <= mark.moment:
-            self.reset(mark)
-
-    def reset(self, mark: ClockReading) -> None:
-        self._transaction.changeable.clock = mark
-
-
-class _Idempotency(_Records):
-    def get(self, principal: PrincipalId, key: str) -> RememberedAnswer | None:
-        found = self._transaction.readable.answers.get((principal, key))
-        return None if found is None else found[0]
-
-    def put(self, principal: PrincipalId, key: str, answer: RememberedAnswer, at: datetime) -> None:
-        answers = self._transaction.changeable.answers
-        if (principal, key) in answers:
-            raise ConflictError("this idempotency key is taken")
-        answers[principal, key] = (replace(answer), at)
-
-    def forget_before(self, moment: datetime) -> int:
-        answers = self._transaction.changeable.answers
-        old = [place for place, (_, at) in answers.items() if at < moment]
-        for place in old:
-            del answers[place]
-        return len(old)

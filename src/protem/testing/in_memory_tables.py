@@ -1,6 +1,7 @@
 """What the store in memory keeps: one dictionary per kind of record.
 
-Here: the tables and a copy of them, which is what makes a transaction. Not here: rules.
+Here: the tables, a copy of them, which is what makes a transaction, and one transaction's access to
+them. Not here: rules.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from protem.domain.approvals import Approval
+from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
 from protem.domain.principals import PrincipalId
@@ -63,3 +65,39 @@ class Tables:
             answers=dict(self.answers),
             clock=self.clock,
         )
+
+
+class Access:
+    """One transaction's way to the tables; none once it is closed."""
+
+    def __init__(self, tables: Tables, *, writable: bool) -> None:
+        self._tables = tables
+        self._writable = writable
+
+    def close(self) -> None:
+        """Let go of the tables."""
+        self._tables = Tables()
+        self._writable = False
+
+    @property
+    def readable(self) -> Tables:
+        """The tables, to look at."""
+        return self._tables
+
+    @property
+    def changeable(self) -> Tables:
+        """The tables, to change.
+
+        Raises:
+            InvalidError: in a transaction that only reads.
+        """
+        if not self._writable:
+            raise InvalidError("this transaction only reads; change things in Store.write")
+        return self._tables
+
+
+class Records:
+    """One kind of records in a transaction."""
+
+    def __init__(self, transaction: Access) -> None:
+        self._transaction = transaction

@@ -1,0 +1,1 @@
+"""Adapters that tell people: chat, mail, signed webhooks."""

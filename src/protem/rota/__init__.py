@@ -1,0 +1,1 @@
+"""Adapters that know who is on call."""
