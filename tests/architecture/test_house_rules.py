@@ -15,6 +15,7 @@ BANNED_NAMES = {
 }  # fmt: skip
 CLOCK_READERS = {
     "src/protem/system/clock.py": "it is the clock",
+    "src/protem/system/wall_clock.py": "it is what the wall shows, and nothing is decided by it",
 }
 FORMATTED_STATEMENTS = {
     "src/protem/storage/connections.py": "PRAGMA takes no parameters; both numbers are ours",

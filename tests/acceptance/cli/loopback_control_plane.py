@@ -104,7 +104,7 @@ class LoopbackControlPlane:
         length = int(handler.headers.get("Content-Length") or 0)
         body = json.loads(handler.rfile.read(length)) if length else None
         parts = urlsplit(handler.path)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        query = {name: " ".join(values) for name, values in parse_qs(parts.query).items()}
         self.calls.append((method, parts.path, body, dict(handler.headers)))
         if self.drop_everything:
             handler.close_connection = True
@@ -165,8 +165,8 @@ class LoopbackControlPlane:
             case ["POST", "requests"]:
                 return self._request(body)
             case ["GET", ("requests" | "grants") as listing]:
-                wanted = query.get("state")
-                mine = [g for g in self.grants.values() if wanted in (None, g["state"])]
+                wanted = query.get("state", "").split()
+                mine = [g for g in self.grants.values() if not wanted or g["state"] in wanted]
                 keep = listing == "grants" or "to_review" not in query
                 return page_of(mine if keep else [], query.get("before"))
             case ["GET", "doctor"]:

@@ -67,6 +67,18 @@ def test_the_line_at_the_terminal_goes_on_by_itself(live_cli, live_plane):
     assert terminal.wait() == 0
 
 
+def test_each_approval_is_told_as_it_comes(cli, plane):
+    """Who said yes is on a line of its own, whatever else is still missing."""
+    terminal = cli.at_terminal(*NEEDS, *SELECT)
+    terminal.expect("Waiting for 1 of 1 approval")
+    grant = plane.only_grant()
+    yes = {"reviewer": "local|dana\x1b[2J", "verdict": "approve", "digest": grant["digest"]}
+    plane.move(grant, "pending", approvals=[yes])
+    terminal.expect("dana\\x1b[2J approved.")
+    plane.move(grant, "cancelled")
+    assert terminal.wait() == 6
+
+
 @pytest.mark.parametrize(("state", "code"), [("denied", 3), ("cancelled", 6), ("lapsed", 6)])
 def test_what_is_over_ends_the_wait_with_its_code(cli, plane, state, code):
     """Denied is 3; cancelled and lapsed are 6."""

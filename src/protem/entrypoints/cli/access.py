@@ -9,6 +9,7 @@ is run is what this machine asked for, never what a server says that it asked fo
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Mapping
@@ -149,6 +150,7 @@ class Access:
             self._saw(self._client.post(path, body, wait=_FIRST_WAIT_SECONDS), credential)
         self.grant = wait_until_active(self._client, self.grant)
         client_state.forget_request(str(self.grant["id"]))
+        note_held(self.grant)
         self._announce()
 
     def _saw(self, grant: Any, credential: Credential) -> None:
@@ -185,6 +187,7 @@ def give_back(client: ApiClient, grant_id: str) -> dict[str, Any]:
     found = client.post(path_of("grants", grant_id, "end"), wait=_END_WAIT_SECONDS)
     try:
         client_state.forget_request(grant_id)
+        client_state.forget_held(grant_id)
     except CommandFailedError as error:  # the grant is ended all the same
         say(f"protem: {printable(error)}")
     grant: dict[str, Any] = found if isinstance(found, dict) else {}
@@ -198,3 +201,9 @@ def give_back(client: ApiClient, grant_id: str) -> dict[str, Any]:
         case _:
             say(f"protem: ending; not yet read back. See: protem grant show {grant_id}")
     return grant
+
+
+def note_held(grant: Mapping[str, Any]) -> None:
+    """Note a grant for the shell prompt; a prompt that is behind is no reason to fail."""
+    with contextlib.suppress(CommandFailedError):
+        client_state.remember_held(grant)

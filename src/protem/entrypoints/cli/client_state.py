@@ -1,8 +1,9 @@
 """What this machine remembers between commands, and where.
 
 Here: the files under ``$XDG_CONFIG_HOME/protem`` (written by people) and ``$XDG_STATE_HOME/protem``
-(written by us): the server, the sign-in, requests that wait, passwords of grants kept on purpose.
-Not here: anything the server knows better.
+(written by us): the server, the sign-in, requests that wait, passwords of grants kept on purpose,
+and for the shell prompt which grants are held until when. Not here: anything the server knows
+better.
 
 Invariants: every file of ours is 0600 in a folder that is 0700, and replaced whole or not at all;
 one that others could have read or written is refused, not used.
@@ -16,14 +17,18 @@ import os
 import stat
 import tempfile
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from protem.domain.identifiers import GrantId
 from protem.entrypoints.cli.failures import CommandFailedError
+from protem.entrypoints.cli.scope_view import moment
 
 _SIGN_INS = "sign-in.json"
 _REQUESTS = "requests"
+HELD = "held"
+"""One file a grant, which ``prompt_segment`` reads without loading this module."""
 
 
 def config_file() -> Path:
@@ -105,8 +110,10 @@ def forget_request(grant_id: str) -> None:
     Raises:
         CommandFailedError: it is there and cannot be removed.
     """
-    folder = _folder("XDG_STATE_HOME", ".local/state") / _REQUESTS
-    path = folder / f"{GrantId(grant_id)}.json"
+    _unlink(_folder("XDG_STATE_HOME", ".local/state") / _REQUESTS / f"{GrantId(grant_id)}.json")
+
+
+def _unlink(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except NotADirectoryError:
@@ -114,6 +121,33 @@ def forget_request(grant_id: str) -> None:
     except OSError as error:
         if path.exists():
             raise CommandFailedError(f"cannot remove {path}: {error}") from error
+
+
+def remember_held(grant: Mapping[str, Any]) -> None:
+    """Note for the shell prompt what a grant gives and until when; one that is over is dropped."""
+    grant_id, ends = GrantId(str(grant.get("id"))), moment(grant.get("expires_at"))
+    if grant.get("state") != "active" or ends is None:
+        forget_held(grant_id)
+        return
+    (state_folder() / HELD).mkdir(mode=0o700, exist_ok=True)
+    noted = {"target": str(grant.get("target")), "ends": ends.timestamp()}
+    _write(f"{HELD}/{grant_id}.json", noted)
+
+
+def forget_held(grant_id: str) -> None:
+    """Drop a grant from the shell prompt; harmless when it is not there."""
+    _unlink(_folder("XDG_STATE_HOME", ".local/state") / HELD / f"{GrantId(grant_id)}.json")
+
+
+def hold_only(grants: Sequence[Mapping[str, Any]]) -> None:
+    """Show in the shell prompt just these grants: the server's whole answer."""
+    folder = state_folder() / HELD
+    wanted = {str(grant.get("id")) for grant in grants}
+    for path in folder.glob("*.json") if folder.is_dir() else ():
+        if path.stem not in wanted:
+            _unlink(path)
+    for grant in grants:
+        remember_held(grant)
 
 
 def _folder(variable: str, fallback: str) -> Path:

@@ -6,6 +6,7 @@ import click
 
 from protem.domain.durations import parse_duration
 from protem.domain.identifiers import GrantId
+from protem.entrypoints.cli.access import note_held
 from protem.entrypoints.cli.api_client import connect, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
@@ -28,6 +29,7 @@ def command(*, words: tuple[str, ...], reason: str) -> int:
     with connect() as client:
         body = {"by_seconds": seconds, "reason": reason}
         grant = object_of(client.post(path_of("grants", grant_id, "extend"), body))
+    note_held(grant)
     waits = bool(grant.get("proposed_revision"))
     if current().machine_readable:
         data(document({"grant": grant}, current().output))

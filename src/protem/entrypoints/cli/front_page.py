@@ -19,6 +19,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "logout": "sign out and forget the token",
         "status": "who, where, which grants, what waits",
         "can": "what may I ask for",
+        "watch": "a live board of grants and of what waits",
+        "prompt": "one segment for the shell prompt",
     },
     "Review and administer": {
         "request": "list, show, approve, deny, cancel requests",

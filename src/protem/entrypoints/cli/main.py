@@ -23,6 +23,11 @@ def main() -> None:
         from protem.entrypoints.cli.front_page import front_page  # start-up time
 
         _write(front_page())
+    elif sys.argv[1:] == ["prompt"]:
+        from protem.entrypoints.cli.prompt_segment import segment  # a shell waits for it
+
+        found = segment()
+        _write(f"{found}\n" if found else "")
     else:
         from protem.entrypoints.cli.boundary import run_command_line  # as above
 

@@ -25,6 +25,7 @@ from protem.domain.commands import STANDARD_INPUT
 from protem.domain.errors import ProtemError
 from protem.domain.secret import Secret
 from protem.entrypoints.cli import credentials
+from protem.entrypoints.cli.access import note_held
 from protem.entrypoints.cli.api_client import ApiClient, path_of
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.psql_arguments import PsqlArguments, is_psql, parse_psql
@@ -35,6 +36,8 @@ from protem.system.child_process import dying_with_us
 
 WARN_BEFORE_SECONDS = (300, 60)
 _SIGNALLED = 128
+_ESCAPE = "\\! "
+"""How a command is typed without leaving psql."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,8 @@ def run_session(client: ApiClient, session: Session) -> int:
     login = credentials.login_of(session.grant)
     arguments = parse_psql(session.argv)
     program = shutil.which(arguments.program)
-    with _warnings(client, session.grant):
+    in_psql = arguments.reads_standard_input and STANDARD_INPUT not in session.inputs
+    with _warnings(client, session.grant, _ESCAPE if in_psql else ""):
         if program is None:
             code = _run_without_psql(session, arguments, login)
         else:
@@ -170,14 +174,20 @@ def _handlers(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _warnings(client: ApiClient, grant: Mapping[str, Any]) -> Iterator[None]:
-    """Warn on a terminal before the end; follows extensions."""
+def _warnings(client: ApiClient, grant: Mapping[str, Any], escape: str) -> Iterator[None]:
+    """Warn on a terminal before the end; follows extensions.
+
+    ``escape`` is what to type before a command to run it from within the session.
+    """
     if not sys.stderr.isatty():
         yield
         return
     over = threading.Event()
     watcher = threading.Thread(
-        target=_watch, args=(client.another(), dict(grant), over), daemon=True, name="expiry"
+        target=_watch,
+        args=(client.another(), dict(grant), over, escape),
+        daemon=True,
+        name="expiry",
     )
     watcher.start()
     try:
@@ -186,7 +196,7 @@ def _warnings(client: ApiClient, grant: Mapping[str, Any]) -> Iterator[None]:
         over.set()
 
 
-def _watch(client: ApiClient, grant: dict[str, Any], over: threading.Event) -> None:
+def _watch(client: ApiClient, grant: dict[str, Any], over: threading.Event, escape: str) -> None:
     """Say each warning once per expiry; a silent server changes nothing about the clock."""
     said: set[tuple[str, int]] = set()
     with client:
@@ -202,13 +212,14 @@ def _watch(client: ApiClient, grant: dict[str, Any], over: threading.Event) -> N
                 said.add(key)
                 say(
                     f"\a\rprotem: the grant ends {moment_text(grant.get('expires_at'))}\n"
-                    f"protem: more time: protem extend {grant.get('id')} 15m"
+                    f"protem: more time: {escape}protem extend {grant.get('id')} 15m"
                 )
             pause = min(
                 (seconds - mark for mark in WARN_BEFORE_SECONDS if seconds > mark), default=5
             )
             try:
                 grant = changed(client, grant, max(1.0, min(25.0, pause)))
+                note_held(grant)  # an extension shows in the shell prompts of other terminals
             except ProtemError:
                 over.wait(min(25.0, max(1.0, pause)))
 

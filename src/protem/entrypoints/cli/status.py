@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import connect, items_of, object_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
@@ -40,6 +42,8 @@ def command() -> int:
         )
         waiting = items_of(client.get("/v1/requests", {"to_review": "true", "limit": 100}))
     grants = [grant for grant in mine if grant.get("state") in _OPEN]  # whatever the server sent
+    with contextlib.suppress(CommandFailedError):  # a prompt that is behind is no failure
+        client_state.hold_only([grant for grant in grants if grant.get("state") == "active"])
     if current().machine_readable:
         fields = {"server": client.server, "principal": me, "grants": grants, "to_review": waiting}
         data(document(fields, current().output))

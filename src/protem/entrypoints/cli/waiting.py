@@ -13,7 +13,7 @@ from typing import Any
 from protem.entrypoints.cli.api_client import ApiClient, path_of
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.scope_view import needs_of
-from protem.entrypoints.cli.terminal import StatusLine
+from protem.entrypoints.cli.terminal import StatusLine, say
 from protem.entrypoints.cli.untrusted_text import printable
 
 POLL_SECONDS = 25.0
@@ -49,8 +49,13 @@ def wait_for_approval(
     """
     line = StatusLine()
     start = time.monotonic()
+    known = _said_yes(grant)
     try:
         while grant.get("state") == "pending":
+            for who in sorted(_said_yes(grant) - known):
+                line.clear()
+                say(f"{printable(who)} approved.")
+            known = _said_yes(grant)
             passed = time.monotonic() - start
             if seconds is not None and passed >= seconds:
                 raise StillPendingError(grant)
@@ -61,6 +66,10 @@ def wait_for_approval(
     finally:
         line.clear()
     return grant
+
+
+def _said_yes(grant: Mapping[str, Any]) -> set[str]:
+    return {who for verdict, who in verdicts(grant) if verdict == "approve"}
 
 
 def wait_until_active(client: ApiClient, grant: dict[str, Any]) -> dict[str, Any]:
