@@ -1,7 +1,8 @@
 """What the control plane does without being asked, and whether it still does it.
 
-Here: the reconciler kept alive, targets observed, the audit log published, old answers forgotten.
-Not here: the work itself (services), and when a target is looked at (target_observer).
+Here: the reconciler kept alive, targets observed, the audit log published, old answers forgotten,
+sessions kept. Not here: the work itself (services), and when a target is looked at
+(target_observer).
 
 Invariants: no error of one round ends a loop; a loop that fails shows in ``troubles`` until it
 works again; cancelling ``run`` stops all of them at once, since every step can be repeated.
@@ -22,6 +23,7 @@ from protem.domain.identifiers import TargetName
 from protem.ports.store import Transaction
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import keep_time
+from protem.services.manage_sessions import keep_sessions
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.surroundings import Surroundings
 
@@ -31,6 +33,7 @@ _GATHER_SECONDS = 0.3
 """A head costs several syncs; entries of this long share one. Still under a second after each."""
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
+_KEEP_SESSIONS_EVERY_SECONDS = 60.0
 _WELL_AFTER_SECONDS = 5.0
 _FIRST_PUBLISH_SECONDS = 6.0
 """Longer than it takes to be called stalled; ending does not wait for it any longer."""
@@ -66,6 +69,7 @@ class BackgroundLoops:
             group.create_task(self._keep("audit", self._publish))
             group.create_task(self._keep("answers", self._forget_answers))
             group.create_task(self._keep("store", self._keep_time))
+            group.create_task(self._keep("sessions", self._keep_sessions))
             for target in self.around.catalogue.targets():
                 group.create_task(self._keep_observing(target.name))
 
@@ -146,3 +150,9 @@ class BackgroundLoops:
             await self.around.store.write(work)
             self.works("answers")
             await asyncio.sleep(_FORGET_EVERY_SECONDS)
+
+    async def _keep_sessions(self) -> None:
+        while True:
+            await asyncio.sleep(_KEEP_SESSIONS_EVERY_SECONDS)
+            await keep_sessions(self.around)
+            self.works("sessions")

@@ -17,7 +17,9 @@ from protem.domain.secret import Secret
 ONE_TIME_LIFETIME = timedelta(hours=24)
 """A one-time sign-in token that nobody used is void after this."""
 SESSION_LIFETIME = timedelta(hours=12)
-"""A session ends after this, used or not."""
+"""A session ends after this, used or not, unless the settings say otherwise."""
+SESSION_IDLE = timedelta(hours=4)
+"""A session that nobody used for so long is over, unless the settings say otherwise."""
 
 
 def fingerprint(token: Secret) -> bytes:

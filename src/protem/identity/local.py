@@ -7,17 +7,21 @@ Invariants:
 - Only the fingerprint of a token is looked up, so timing tells nothing about stored tokens.
 - A proof is remembered for at most ``REMEMBERED``, and is forgotten at once when its account
   changes in this process. Whatever is written is checked again in its own transaction.
+- A session that nobody used for ``idle`` proves nobody; uses are noted here, and put on record by
+  services.manage_sessions, so that proving costs no write.
 - An agent is nobody while the person it acts for is disabled (law 6).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from protem.domain.bearer_tokens import fingerprint
+from protem.domain.bearer_tokens import SESSION_IDLE, fingerprint
 from protem.domain.errors import NotFoundError, UnauthenticatedError
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.secret import Secret
+from protem.domain.sign_in_sessions import SignInSession
 from protem.ports.clock import Clock
 from protem.ports.store import Store, Transaction
 
@@ -31,9 +35,11 @@ _SIGN_IN = "protem login"
 class LocalIdentity:
     """Proves callers by session tokens of the store's accounts."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, *, idle: timedelta = SESSION_IDLE) -> None:
         self._store = store
         self._clock = clock
+        self._idle = idle
+        self._used: dict[bytes, datetime] = {}
         self._proved: dict[bytes, tuple[datetime, Principal]] = {}
         self._generation = 0
 
@@ -55,6 +61,16 @@ class LocalIdentity:
                 self._proved.clear()
             self._proved[token_hash] = now, principal
         return principal
+
+    def uses(self) -> Mapping[bytes, datetime]:
+        """Return the last use of each session, as far as it is not on record."""
+        return dict(self._used)
+
+    def uses_kept(self, kept: Mapping[bytes, datetime]) -> None:
+        """Drop these notes, but those that are newer by now."""
+        for token_hash, at in kept.items():
+            if self._used.get(token_hash) == at:
+                del self._used[token_hash]
 
     def lookup(self, transaction: Transaction, principal_id: PrincipalId) -> Principal:
         """Return an enabled principal as the transaction sees it.
@@ -86,8 +102,21 @@ class LocalIdentity:
     def _prove(self, view: Transaction, token_hash: bytes, now: datetime) -> Principal:
         try:
             owner = view.accounts.owner_of(token_hash, now=now, single_use=False)
-            return self.lookup(view, owner)
+            principal = self.lookup(view, owner)
         except (UnauthenticatedError, NotFoundError) as error:
             raise UnauthenticatedError(
                 "the session is unknown, over, or of a disabled account", next_step=_SIGN_IN
             ) from error
+        self._note_use(view.sessions.find(token_hash), token_hash, now)
+        return principal
+
+    def _note_use(self, session: SignInSession | None, token_hash: bytes, now: datetime) -> None:
+        """Note that a session was used just now, unless it has been idle for too long."""
+        if session is None:
+            return
+        last = max(session.used_at, self._used.get(token_hash, session.used_at))
+        if now - last > self._idle:
+            raise UnauthenticatedError(
+                "the session was not used for too long and is over", next_step=_SIGN_IN
+            )
+        self._used[token_hash] = max(last, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from protem.domain.principals import Principal, PrincipalId
@@ -35,4 +37,17 @@ class RemembersPrincipals(Protocol):
 
     def forget(self, principal_id: PrincipalId) -> None:
         """Drop what is remembered; called after every commit that changes an account."""
+        ...
+
+
+@runtime_checkable
+class NotesUse(Protocol):
+    """Notes when a session was last used, so that somebody can put it on record."""
+
+    def uses(self) -> Mapping[bytes, datetime]:
+        """Return the last use of each session, by fingerprint, as far as it is not on record."""
+        ...
+
+    def uses_kept(self, kept: Mapping[bytes, datetime]) -> None:
+        """Drop these notes, but those that are newer by now."""
         ...

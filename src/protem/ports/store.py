@@ -19,6 +19,7 @@ from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
+from protem.ports.session_records import SessionRecords, SpentProofRecords
 
 T = TypeVar("T")
 
@@ -306,6 +307,10 @@ class Transaction(Protocol):
     def idempotency(self) -> IdempotencyRecords: ...  # noqa: D102
     @property
     def clock(self) -> ClockRecords: ...  # noqa: D102
+    @property
+    def sessions(self) -> SessionRecords: ...  # noqa: D102
+    @property
+    def spent_proofs(self) -> SpentProofRecords: ...  # noqa: D102
 
 
 class Store(Protocol):

@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from protem.domain import audit_events
-from protem.domain.bearer_tokens import SESSION_LIFETIME, fingerprint
+from protem.domain import session_events
+from protem.domain.bearer_tokens import fingerprint
 from protem.domain.errors import NotFoundError, UnauthenticatedError
 from protem.domain.principals import Principal
 from protem.domain.secret import Secret
+from protem.domain.sign_in_sessions import SignInMethod
 from protem.ports.identity_provider import RemembersPrincipals
 from protem.ports.store import Transaction
+from protem.services.open_session import new_session, open_session
 from protem.services.surroundings import Surroundings
 
 
@@ -28,35 +30,45 @@ class SignedIn:
     principal: Principal
 
 
-async def sign_in(around: Surroundings, one_time: Secret) -> SignedIn:
+async def sign_in(around: Surroundings, one_time: Secret, *, client: str = "") -> SignedIn:
     """Use up ``one_time`` and return a session of its owner.
+
+    Args:
+        around: the ports.
+        one_time: what the caller shows.
+        client: what its program says of itself.
 
     Raises:
         UnauthenticatedError: unknown, expired or used token, or a disabled account.
     """
-    now = around.clock.now()
-    session = around.randomness.token()
-    expires_at = now + SESSION_LIFETIME
+    new = new_session(around, SignInMethod.ONE_TIME_TOKEN, client=client)
 
     def work(transaction: Transaction) -> Principal:
-        owner = transaction.accounts.owner_of(fingerprint(one_time), now=now, single_use=True)
+        owner = transaction.accounts.owner_of(
+            fingerprint(one_time), now=new.began_at, single_use=True
+        )
         try:
             principal = around.identity.lookup(transaction, owner)
         except NotFoundError as error:
             raise UnauthenticatedError("this account may not sign in") from error
-        transaction.accounts.add_token(
-            token_hash=fingerprint(session), owner=owner, expires_at=expires_at, single_use=False
-        )
-        transaction.audit.append(audit_events.signed_in(owner, now))
+        open_session(transaction, owner, new)
         return principal
 
     principal = await around.store.write(work)
     around.announcer.announce()
-    return SignedIn(token=session, expires_at=expires_at, principal=principal)
+    return SignedIn(token=new.token, expires_at=new.expires_at, principal=principal)
 
 
 async def sign_out(around: Surroundings, principal: Principal, session: Secret) -> None:
     """Forget one session; harmless when it is gone already."""
-    await around.store.write(lambda tx: tx.accounts.drop_token(fingerprint(session)))
+    now, token_hash = around.clock.now(), fingerprint(session)
+
+    def work(transaction: Transaction) -> None:
+        facts = transaction.sessions.find(token_hash)
+        if facts is not None:
+            transaction.audit.append(session_events.ended(facts, str(principal.id), now))
+        transaction.accounts.drop_token(token_hash)
+
+    await around.store.write(work)
     if isinstance(around.identity, RemembersPrincipals):
         around.identity.forget(principal.id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from protem.domain.bearer_tokens import SESSION_IDLE, SESSION_LIFETIME
 from protem.ports.announcer import Announcer
 from protem.ports.audit_log import AuditLog
 from protem.ports.clock import Clock
@@ -28,11 +29,15 @@ class Limits:
         request_lapses_after: an unanswered request is given up after this.
         approval_lapses_after: an approval not used is given up after this.
         lease: how long one try at a target may take before another worker may step in.
+        session_lifetime: a session ends after this, used or not.
+        session_idle: a session that nobody used for this long is over.
         retry_first: delay after the first failed try; doubles up to ``retry_longest``.
     """
 
     request_lapses_after: timedelta = timedelta(hours=8)
     approval_lapses_after: timedelta = timedelta(hours=1)
+    session_lifetime: timedelta = SESSION_LIFETIME
+    session_idle: timedelta = SESSION_IDLE
     lease: timedelta = timedelta(seconds=30)
     retry_first: timedelta = timedelta(milliseconds=500)
     retry_longest: timedelta = timedelta(seconds=30)

@@ -7,6 +7,7 @@ from protem.storage.clock_records import ClockTable
 from protem.storage.grant_records import GrantTable, WorkTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
 from protem.storage.session import Session
+from protem.storage.session_records import SessionTable, SpentProofTable
 
 
 class SqlTransaction:
@@ -56,3 +57,13 @@ class SqlTransaction:
     def clock(self) -> ClockTable:
         """The clock's mark."""
         return ClockTable(self._session)
+
+    @property
+    def sessions(self) -> SessionTable:
+        """Sessions."""
+        return SessionTable(self._session)
+
+    @property
+    def spent_proofs(self) -> SpentProofTable:
+        """What may be shown once only."""
+        return SpentProofTable(self._session)

@@ -32,6 +32,7 @@ from protem.testing.in_memory_account_records import (
     InMemoryClock,
     InMemoryIdempotency,
 )
+from protem.testing.in_memory_session_records import InMemorySessions, InMemorySpentProofs
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
 T = TypeVar("T")
@@ -96,6 +97,8 @@ class _Transaction(Access):
         self.accounts = InMemoryAccounts(self)
         self.idempotency = InMemoryIdempotency(self)
         self.clock = InMemoryClock(self)
+        self.sessions = InMemorySessions(self)
+        self.spent_proofs = InMemorySpentProofs(self)
 
 
 class _Grants(Records):

@@ -15,6 +15,7 @@ from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
+from protem.domain.sign_in_sessions import SignInSession
 from protem.domain.trusted_time import ClockReading
 from protem.ports.store import Account, RememberedAnswer
 
@@ -51,6 +52,8 @@ class Tables:
         default_factory=dict
     )
     clock: ClockReading | None = None
+    sessions: dict[bytes, SignInSession] = field(default_factory=dict)
+    spent_proofs: dict[bytes, datetime] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -64,6 +67,8 @@ class Tables:
             tokens=dict(self.tokens),
             answers=dict(self.answers),
             clock=self.clock,
+            sessions=dict(self.sessions),
+            spent_proofs=dict(self.spent_proofs),
         )
 
 

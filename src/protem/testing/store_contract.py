@@ -23,6 +23,7 @@ from protem.domain.errors import (
 from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
+from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.store_leases_contract import StoreLeaseContract
 from protem.testing.store_records_contract import (
     StoreAccountContract,
@@ -246,5 +247,6 @@ class StoreContract(
     StoreRequestContract,
     StoreAccountContract,
     StoreClockContract,
+    StoreSessionContract,
 ):
     """All promises of a store."""

@@ -1,0 +1,62 @@
+"""Sessions and spent proofs as the store keeps them, beside accounts and their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from protem.domain.principals import PrincipalId
+from protem.domain.sign_in_sessions import SignInSession
+
+
+class SessionRecords(Protocol):
+    """Facts about tokens that are sessions; they go when their token goes."""
+
+    def add(self, token_hash: bytes, session: SignInSession) -> None:
+        """Keep the token's hash as its owner's session.
+
+        Raises:
+            ConflictError: when the hash is kept already, or there is no such account.
+        """
+        ...
+
+    def find(self, token_hash: bytes) -> SignInSession | None:
+        """Return what is known of a token, over or not; None for one that is no session."""
+        ...
+
+    def of(self, owner: PrincipalId) -> Sequence[SignInSession]:
+        """Return an account's sessions, over or not, newest first."""
+        ...
+
+    def note_use(self, token_hash: bytes, at: datetime) -> None:
+        """Keep ``at`` as the last use, unless a later one is kept; harmless when unknown."""
+        ...
+
+    def end(self, owner: PrincipalId, session_id: str) -> SignInSession:
+        """Forget one session and its token; return what it was.
+
+        Raises:
+            NotFoundError: when this account has no such session.
+        """
+        ...
+
+    def forget_over(self, *, now: datetime, unused_since: datetime) -> int:
+        """Forget every token that expired, and sessions last used before ``unused_since``."""
+        ...
+
+
+class SpentProofRecords(Protocol):
+    """What may be shown once only, by digest, until it could not be shown anyway."""
+
+    def spend(self, digest: bytes, *, until: datetime) -> None:
+        """Keep the digest.
+
+        Raises:
+            ConflictError: when it was spent before.
+        """
+        ...
+
+    def forget_before(self, moment: datetime) -> int:
+        """Drop digests that were to be kept until then or earlier; return how many."""
+        ...

@@ -1,0 +1,51 @@
+"""The tables of sessions and of spent proofs.
+
+Conventions are those of ``schema``. A session's owner and expiry are its token's.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from protem.domain.sign_in_sessions import SignInMethod
+from protem.storage.schema import metadata, tokens
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", LargeBinary, ForeignKey("tokens.hash", ondelete="CASCADE"), nullable=False),
+    Column("id", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("hash"),
+    UniqueConstraint("id"),
+    CheckConstraint(
+        "(" + " OR ".join(f"method = '{method}'" for method in sorted(SignInMethod)) + ")",
+        name="method",
+    ),
+    CheckConstraint("used_at >= began_at", name="used_at"),
+)
+Index("sessions_by_use", sessions.c.used_at)
+Index("tokens_by_expiry", tokens.c.expires_at)
+
+spent_proofs = Table(
+    "spent_proofs",
+    metadata,
+    Column("digest", LargeBinary, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    PrimaryKeyConstraint("digest"),
+)
+Index("spent_proofs_by_age", spent_proofs.c.until)

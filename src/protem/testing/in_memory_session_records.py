@@ -1,0 +1,88 @@
+"""Sessions and spent proofs in dictionaries, with the refusals of the real ones."""
+
+# ruff: noqa: D102  # the port says it
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from protem.domain.errors import ConflictError, NotFoundError
+from protem.domain.principals import PrincipalId
+from protem.domain.sign_in_sessions import SignInSession
+from protem.testing.in_memory_tables import Records, Token
+
+
+class InMemorySessions(Records):
+    """Facts about tokens; one whose token is gone is gone."""
+
+    def add(self, token_hash: bytes, session: SignInSession) -> None:
+        tables = self._transaction.changeable
+        if session.owner not in tables.accounts or token_hash in tables.tokens:
+            raise ConflictError("the token is stored already, or its account is not")
+        tables.tokens[token_hash] = Token(
+            owner=session.owner, expires_at=session.expires_at, single_use=False
+        )
+        tables.sessions[token_hash] = session
+
+    def find(self, token_hash: bytes) -> SignInSession | None:
+        tables = self._transaction.readable
+        return tables.sessions.get(token_hash) if token_hash in tables.tokens else None
+
+    def of(self, owner: PrincipalId) -> Sequence[SignInSession]:
+        tables = self._transaction.readable
+        theirs = [
+            session
+            for token_hash, session in tables.sessions.items()
+            if session.owner == owner and token_hash in tables.tokens
+        ]
+        by_id = sorted(theirs, key=lambda session: session.id)
+        return tuple(sorted(by_id, key=lambda session: session.began_at, reverse=True))
+
+    def note_use(self, token_hash: bytes, at: datetime) -> None:
+        sessions = self._transaction.changeable.sessions
+        if token_hash in sessions and sessions[token_hash].used_at < at:
+            sessions[token_hash] = replace(sessions[token_hash], used_at=at)
+
+    def end(self, owner: PrincipalId, session_id: str) -> SignInSession:
+        tables = self._transaction.changeable
+        for token_hash, session in tables.sessions.items():
+            if (session.owner, session.id) == (owner, session_id) and token_hash in tables.tokens:
+                del tables.tokens[token_hash]
+                return session
+        raise NotFoundError("there is no such session of yours")
+
+    def forget_over(self, *, now: datetime, unused_since: datetime) -> int:
+        tables = self._transaction.changeable
+        over = [
+            token_hash
+            for token_hash, token in tables.tokens.items()
+            if token.expires_at <= now
+            or (
+                (token_hash in tables.sessions)
+                and tables.sessions[token_hash].used_at < unused_since
+            )
+        ]
+        for token_hash in over:
+            del tables.tokens[token_hash]
+        for token_hash in set(tables.sessions) - set(tables.tokens):
+            del tables.sessions[token_hash]
+        return len(over)
+
+
+class InMemorySpentProofs(Records):
+    """Digests by the moment until which they are kept."""
+
+    def spend(self, digest: bytes, *, until: datetime) -> None:
+        spent = self._transaction.changeable.spent_proofs
+        if digest in spent:
+            raise ConflictError("this was used before")
+        spent[digest] = until
+
+    def forget_before(self, moment: datetime) -> int:
+        spent = self._transaction.changeable.spent_proofs
+        old = [digest for digest, until in spent.items() if until <= moment]
+        for digest in old:
+            del spent[digest]
+        return len(old)
