@@ -1,4 +1,4 @@
-"""Local accounts behind the identity port.
+"""The accounts that this server keeps, behind the identity port: local ones and providers' people.
 
 Here: proving a session token, and reading an account inside a transaction. Not here: changing
 accounts (services.manage_accounts) or exchanging one-time tokens (services.sign_in).
@@ -8,6 +8,7 @@ Invariants:
 - A proof is remembered for at most ``REMEMBERED``, and is forgotten at once when its account
   changes in this process. Whatever is written is checked again in its own transaction.
 - An agent is nobody while the person it acts for is disabled (law 6).
+- People of a provider that the settings do not name any more are nobody.
 """
 
 from __future__ import annotations
@@ -31,9 +32,13 @@ _SIGN_IN = "protem login"
 class LocalIdentity:
     """Proves callers by session tokens of the store's accounts."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, *, issuers: frozenset[str] = frozenset()
+    ) -> None:
+        """Know local accounts, and those of ``issuers``."""
         self._store = store
         self._clock = clock
+        self._issuers = issuers | {ISSUER}
         self._proved: dict[bytes, tuple[datetime, Principal]] = {}
         self._generation = 0
 
@@ -62,8 +67,8 @@ class LocalIdentity:
         Raises:
             NotFoundError: unknown or disabled, or an agent of such a person.
         """
-        if principal_id.issuer != ISSUER:
-            raise NotFoundError(f"there is no local account {principal_id}")
+        if principal_id.issuer not in self._issuers:
+            raise NotFoundError(f"no provider here vouches for {principal_id}")
         account = transaction.accounts.get(principal_id)
         acts_for = account.principal.acts_for
         if account.disabled or (
