@@ -19,6 +19,7 @@ from protem.audit.checkpoint import key_of
 from protem.audit.publisher import AuditPublisher
 from protem.bootstrap.background_loops import BackgroundLoops
 from protem.bootstrap.certificates import certificate_files
+from protem.bootstrap.oidc_settings import declared_providers, sign_in_rules
 from protem.bootstrap.plane import ControlPlane
 from protem.bootstrap.published_log import PublishedLog
 from protem.bootstrap.settings import LimitSettings, Settings, declared_principal
@@ -27,10 +28,12 @@ from protem.bootstrap.target_catalogue import declared_targets
 from protem.domain.errors import AuditUnavailableError
 from protem.identity.local import LocalIdentity
 from protem.policy.cedar_policy import CedarPolicy
+from protem.ports.sign_in_provider import SignInProvider
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import recall_time
 from protem.services.manage_accounts import declare_accounts
 from protem.services.reconcile_grants import ReconcileGrants
+from protem.services.sign_in import SignInRules
 from protem.services.surroundings import Limits, Surroundings
 from protem.services.take_over_work import take_over_work
 from protem.signing.local_key import load_key
@@ -79,13 +82,18 @@ async def open_control_plane(
         )
         opened.push_async_callback(audit_log.close)
         clock, randomness = await _clock_of(store), SystemRandomness()
+        providers = _providers(settings, folder, clock, randomness)
+        for provider, _ in providers.values():
+            opened.push_async_callback(provider.close)
         ends, owner = EndsToAttest(), _name_of_this_run(clock, randomness)
         reconciler = ReconcileGrants(lambda: around, owner=owner, on_ended=ends.note)
         around = Surroundings(
             store=store,
             policy=CedarPolicy.load(folder / settings.policy.folder),
             catalogue=catalogue,
-            identity=LocalIdentity(store, clock),
+            identity=LocalIdentity(
+                store, clock, issuers=frozenset(one.issuer for one, _ in providers.values())
+            ),
             clock=clock,
             randomness=randomness,
             audit_log=audit_log,
@@ -103,7 +111,16 @@ async def open_control_plane(
             proofs=PublishedLog(audit_log.folder, key_of(audit_key, settings.audit.origin)),
             private_files=(state.audit_key, state.order_key),
             certificates=certificate_files(settings, folder),
+            sign_in=providers,
         )
+
+
+def _providers(
+    settings: Settings, folder: Path, clock: SystemClock, randomness: SystemRandomness
+) -> dict[str, tuple[SignInProvider, SignInRules]]:
+    declared = settings.identity.oidc
+    found = declared_providers(declared, folder, clock=clock, randomness=randomness)
+    return {one.name: (one, sign_in_rules(declared[one.name])) for one in found}
 
 
 async def _clock_of(store: SqliteStore) -> SystemClock:

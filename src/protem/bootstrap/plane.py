@@ -7,7 +7,7 @@ can tell the doctor. Not here: how the parts are chosen (control_plane).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,9 @@ from protem.bootstrap.background_loops import BackgroundLoops
 from protem.bootstrap.certificates import CertificateFile
 from protem.bootstrap.process_checks import in_certificate, in_key, in_loops, in_published_log
 from protem.ports.audit_log import ServesProofs
+from protem.ports.sign_in_provider import SignInProvider
 from protem.services.diagnosis.findings import DoctorFinding
+from protem.services.sign_in import SignInRules
 from protem.services.surroundings import Surroundings
 
 
@@ -28,6 +30,7 @@ class ControlPlane:
         proofs: the published audit log.
         private_files: keys, which must belong to us alone; the doctor looks.
         certificates: files that targets are reached with; the doctor reads their dates.
+        sign_in: providers that people may sign in with, by name, and what follows from their word.
     """
 
     around: Surroundings
@@ -35,6 +38,7 @@ class ControlPlane:
     proofs: ServesProofs
     private_files: tuple[Path, ...] = ()
     certificates: tuple[CertificateFile, ...] = ()
+    sign_in: Mapping[str, tuple[SignInProvider, SignInRules]] = field(default_factory=dict)
     _running: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     @asynccontextmanager

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from protem.bootstrap.oidc_settings import OidcProviderSettings, ProviderName
 from protem.bootstrap.secret_references import SecretReference
 from protem.bootstrap.settings_table import Duration, SettingsTable, Text
 from protem.domain.errors import InvalidError, ProtemError
@@ -99,6 +100,14 @@ class IdentitySettings(SettingsTable):
     """``[identity]``."""
 
     local: LocalIdentitySettings = LocalIdentitySettings()
+    oidc: dict[ProviderName, OidcProviderSettings] = {}
+
+    @model_validator(mode="after")
+    def _issuers_are_told_apart(self) -> IdentitySettings:
+        issuers = [provider.issuer for provider in self.oidc.values()]
+        if len(set(issuers)) < len(issuers):
+            raise ValueError("oidc: two providers have the same issuer")
+        return self
 
 
 class Login(SettingsTable):

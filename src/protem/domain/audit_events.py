@@ -263,6 +263,7 @@ def account_changed(actor: str, subject: PrincipalId, change: str, at: datetime)
     )
 
 
-def signed_in(subject: PrincipalId, at: datetime) -> AuditEvent:
-    """Someone proved who they are and got a session token."""
-    return AuditEvent(kind="account.signed_in", at=at, actor=str(subject))
+def signed_in(subject: PrincipalId, at: datetime, by: str | None = None) -> AuditEvent:
+    """Someone proved who they are and got a session token; ``by`` names the provider asked."""
+    data: dict[str, JsonValue] = {} if by is None else {"by": by}
+    return AuditEvent(kind="account.signed_in", at=at, actor=str(subject), data=data)

@@ -50,6 +50,12 @@ class UnauthenticatedError(ProtemError):
     code = "unauthenticated"
 
 
+class IdentityProviderError(ProtemError):
+    """The provider that proves people is away, or not what it should be."""
+
+    code = "identity_provider_unavailable"
+
+
 class NotFoundError(ProtemError):
     """There is no such thing, or none that the caller may know of."""
 

@@ -11,13 +11,13 @@ from protem.domain.audit_events import AuditEvent
 from protem.domain.sign_in_sessions import SignInSession
 
 
-def began(session: SignInSession) -> AuditEvent:
-    """Someone proved who they are and got a session; how they did it is on record."""
+def began(session: SignInSession, by: str) -> AuditEvent:
+    """Someone proved who they are and got a session; ``by`` names the provider that was asked."""
     return AuditEvent(
         kind="account.signed_in",
         at=session.began_at,
         actor=str(session.owner),
-        data={"method": session.method, "session": session.id},
+        data={"method": session.method, "session": session.id, **({"by": by} if by else {})},
     )
 
 

@@ -1,4 +1,4 @@
-"""Local accounts behind the identity port.
+"""The accounts that this server keeps, behind the identity port: local ones and providers' people.
 
 Here: proving a session token, and reading an account inside a transaction. Not here: changing
 accounts (services.manage_accounts) or exchanging one-time tokens (services.sign_in).
@@ -10,6 +10,7 @@ Invariants:
 - A session that nobody used for ``idle`` proves nobody; uses are noted here, and put on record by
   services.manage_sessions, so that proving costs no write.
 - An agent is nobody while the person it acts for is disabled (law 6).
+- People of a provider that the settings do not name any more are nobody.
 """
 
 from __future__ import annotations
@@ -35,9 +36,18 @@ _SIGN_IN = "protem login"
 class LocalIdentity:
     """Proves callers by session tokens of the store's accounts."""
 
-    def __init__(self, store: Store, clock: Clock, *, idle: timedelta = SESSION_IDLE) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        issuers: frozenset[str] = frozenset(),
+        idle: timedelta = SESSION_IDLE,
+    ) -> None:
+        """Know local accounts, and those of ``issuers``; a session unused for ``idle`` is over."""
         self._store = store
         self._clock = clock
+        self._issuers = issuers | {ISSUER}
         self._idle = idle
         self._used: dict[bytes, datetime] = {}
         self._proved: dict[bytes, tuple[datetime, Principal]] = {}
@@ -78,8 +88,8 @@ class LocalIdentity:
         Raises:
             NotFoundError: unknown or disabled, or an agent of such a person.
         """
-        if principal_id.issuer != ISSUER:
-            raise NotFoundError(f"there is no local account {principal_id}")
+        if principal_id.issuer not in self._issuers:
+            raise NotFoundError(f"no provider here vouches for {principal_id}")
         account = transaction.accounts.get(principal_id)
         acts_for = account.principal.acts_for
         if account.disabled or (

@@ -24,10 +24,12 @@ class NewSession:
 
     Attributes:
         token: fresh; a transaction may run twice, so it is made before.
+        by: the provider in the settings that vouched for its owner; empty for our own tokens.
     """
 
     token: Secret
     method: SignInMethod
+    by: str
     client: str
     began_at: datetime
     expires_at: datetime
@@ -37,6 +39,7 @@ def new_session(
     around: Surroundings,
     method: SignInMethod,
     *,
+    by: str = "",
     client: str = "",
     lifetime: timedelta | None = None,
 ) -> NewSession:
@@ -45,17 +48,18 @@ def new_session(
     Args:
         around: the ports.
         method: how the caller proved who it is.
+        by: the provider in the settings that vouched for the caller.
         client: what its program says of itself.
-        lifetime: shorter than everybody's, perhaps.
+        lifetime: where it is not everybody's.
     """
     now = around.clock.now()
-    longest = around.limits.session_lifetime
     return NewSession(
         token=around.randomness.token(),
         method=method,
+        by=by,
         client=client_text(client),
         began_at=now,
-        expires_at=now + min(longest, lifetime or longest),
+        expires_at=now + (lifetime or around.limits.session_lifetime),
     )
 
 
@@ -72,4 +76,4 @@ def open_session(transaction: Transaction, owner: PrincipalId, new: NewSession) 
         expires_at=new.expires_at,
     )
     transaction.sessions.add(token_hash, session)
-    transaction.audit.append(session_events.began(session))
+    transaction.audit.append(session_events.began(session, new.by))

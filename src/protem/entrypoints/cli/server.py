@@ -47,12 +47,16 @@ def command(context: click.Context, config: Path) -> None:
     from protem.bootstrap.serving_process import run_server  # the extra
     from protem.bootstrap.settings import load_settings
     from protem.entrypoints.http_api.app import create_app
+    from protem.entrypoints.web_ui.installation import install
 
     settings = load_settings(config)
+    server = settings.server
     run_server(
         settings,
         config.absolute().parent,
-        lambda plane: create_app(plane, allowed_hosts=settings.server.allowed_hosts),
+        lambda plane: install(
+            create_app(plane, allowed_hosts=server.allowed_hosts), public_url=server.public_url
+        ),
     )
 
 

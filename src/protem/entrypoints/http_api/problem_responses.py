@@ -26,6 +26,7 @@ from protem.domain.errors import (
     ConflictError,
     DeniedError,
     ExpiredError,
+    IdentityProviderError,
     InvalidError,
     NotFoundError,
     ProtemError,
@@ -56,6 +57,7 @@ class TooLargeError(ProtemError):
 STATUSES: tuple[tuple[type[ProtemError], int, str], ...] = (
     (InvalidError, 422, "Not well formed"),
     (UnauthenticatedError, 401, "Not signed in"),
+    (IdentityProviderError, 503, "The identity provider cannot be asked now"),
     (DeniedError, 403, "Denied"),
     (NotFoundError, 404, "Not found"),
     (ExpiredError, 410, "Too late"),

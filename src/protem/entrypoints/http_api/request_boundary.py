@@ -27,7 +27,7 @@ from protem.entrypoints.http_api.problem_responses import (
 
 MOST_BODY_BYTES = 1_048_576
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_HEADERS = (
+_HEADERS = (  # unless the response brings its own, as pages and event streams do
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
@@ -113,18 +113,10 @@ class _Visit:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            own = {name for name, _ in message.get("headers", ())}
             message["headers"] = [
                 *message.get("headers", ()),
                 (b"x-request-id", self._id),
-                *(
-                    pair
-                    for pair in _HEADERS
-                    if pair[0] != b"cache-control" or not self._own(message)
-                ),
+                *(pair for pair in _HEADERS if pair[0] not in own),
             ]
         await self._send(message)
-
-    @staticmethod
-    def _own(message: MutableMapping[str, Any]) -> bool:
-        """Say whether the response brings its own cache-control, as event streams do."""
-        return any(name == b"cache-control" for name, _ in message.get("headers", ()))

@@ -1,0 +1,33 @@
+"""Putting the pages onto the application that serves the API.
+
+Here: which pages there are, and what they know of their surroundings. Not here: any page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+
+from protem.entrypoints.web_ui import inbox_page, session_pages, static_files
+from protem.entrypoints.web_ui.rendering import Provider, WebUi
+
+_PAGES = (session_pages, inbox_page)
+
+
+def install(
+    app: FastAPI, *, public_url: str | None = None, providers: Sequence[Provider] = ()
+) -> FastAPI:
+    """Add the pages to ``app`` and return it.
+
+    Args:
+        app: the HTTP application, as ``create_app`` made it.
+        public_url: under which people reach us; None: whatever they typed, by http or https as it
+            arrives here.
+        providers: whom people can sign in with, beside one-time tokens.
+    """
+    app.state.web_ui = WebUi(public_url=public_url, providers=tuple(providers))
+    app.include_router(static_files.router)
+    for page in _PAGES:
+        app.include_router(page.router, include_in_schema=False)
+    return app

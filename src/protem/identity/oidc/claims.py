@@ -1,0 +1,89 @@
+"""From verified claims to a person: identity, name, groups.
+
+Here: which claim is what, and the quirks of providers. Not here: whether the claims are true
+(tokens).
+
+Invariants: the subject is ``sub``, never an e-mail address or a name, which can be given to someone
+else; a domain counts only as the provider's own word on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from protem.domain.errors import InvalidError
+from protem.domain.identifiers import GroupName
+from protem.domain.principals import PrincipalId
+from protem.domain.proved_people import ProvedPerson, usable_display, usable_groups
+from protem.identity.oidc.tokens import refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRules:
+    """How to read a provider's claims.
+
+    Attributes:
+        groups_claim: dotted path to a list of names, such as ``realm_access.roles``; None: the
+            provider says nothing of groups (a directory does).
+        group_prefix: put before each name.
+        allowed_domains: of the account (``hd``, else a verified e-mail address); empty: any.
+    """
+
+    groups_claim: str | None = "groups"
+    group_prefix: str = ""
+    allowed_domains: frozenset[str] = frozenset()
+
+
+def person_of(
+    claims: Mapping[str, Any], *, issuer: str, provider: str, rules: ClaimRules
+) -> ProvedPerson:
+    """Return who the claims speak of.
+
+    Raises:
+        UnauthenticatedError: they name nobody we could know, or somebody who may not come in.
+    """
+    _check_domain(claims, rules.allowed_domains)
+    subject = claims.get("sub")
+    if not isinstance(subject, str):
+        raise refused("it names no subject")
+    try:
+        identity = PrincipalId(issuer=issuer, subject=subject)
+        groups = _groups(claims, rules)
+    except InvalidError as error:
+        raise refused(error.message) from error
+    display = usable_display(claims.get("name"), claims.get("preferred_username"), subject)
+    return ProvedPerson(id=identity, display=display, provider=provider, groups=groups)
+
+
+def _groups(claims: Mapping[str, Any], rules: ClaimRules) -> frozenset[GroupName] | None:
+    if rules.groups_claim is None:
+        return None
+    found: Any = claims
+    for part in rules.groups_claim.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if found is None and _is_elsewhere(claims, rules.groups_claim):
+        # Entra leaves the claim out when somebody is in over 200 groups: guessing "none" would
+        # take rights away in silence, and a rule that forbids a group would stop doing so.
+        raise refused(
+            "the provider left the groups out because they are too many; let it send only the "
+            "groups assigned to this application, or provision groups by SCIM"
+        )
+    names = [found] if isinstance(found, str) else found
+    return usable_groups(names if isinstance(names, list) else (), prefix=rules.group_prefix)
+
+
+def _is_elsewhere(claims: Mapping[str, Any], claim: str) -> bool:
+    names = claims.get("_claim_names")
+    return claims.get("hasgroups") is True or (isinstance(names, Mapping) and claim in names)
+
+
+def _check_domain(claims: Mapping[str, Any], allowed: frozenset[str]) -> None:
+    if not allowed:
+        return
+    domain = claims.get("hd")
+    if domain is None and claims.get("email_verified") is True:
+        domain = str(claims.get("email", "")).rpartition("@")[2]
+    if not isinstance(domain, str) or domain.lower() not in allowed:
+        raise refused("the account is of a domain that may not sign in here")
