@@ -22,9 +22,10 @@ from protem.bootstrap.certificates import certificate_files
 from protem.bootstrap.oidc_settings import declared_providers, sign_in_rules
 from protem.bootstrap.plane import ControlPlane
 from protem.bootstrap.published_log import PublishedLog
-from protem.bootstrap.settings import LimitSettings, Settings, declared_principal
+from protem.bootstrap.settings import IdentitySettings, LimitSettings, Settings, declared_principal
 from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
+from protem.bootstrap.workload_settings import declared_workloads
 from protem.domain.errors import AuditUnavailableError
 from protem.identity.local import LocalIdentity
 from protem.policy.cedar_policy import CedarPolicy
@@ -85,6 +86,8 @@ async def open_control_plane(
         providers = _providers(settings, folder, clock, randomness)
         for provider, _ in providers.values():
             opened.push_async_callback(provider.close)
+        workloads = declared_workloads(settings.identity.workloads, clock)
+        opened.push_async_callback(workloads.close)
         ends, owner = EndsToAttest(), _name_of_this_run(clock, randomness)
         reconciler = ReconcileGrants(lambda: around, owner=owner, on_ended=ends.note)
         around = Surroundings(
@@ -92,7 +95,10 @@ async def open_control_plane(
             policy=CedarPolicy.load(folder / settings.policy.folder),
             catalogue=catalogue,
             identity=LocalIdentity(
-                store, clock, issuers=frozenset(one.issuer for one, _ in providers.values())
+                store,
+                clock,
+                issuers=_issuers(settings.identity),
+                idle=settings.identity.sessions.idle,
             ),
             clock=clock,
             randomness=randomness,
@@ -100,7 +106,7 @@ async def open_control_plane(
             order_signer=order_key,
             announcer=LocalAnnouncer(),
             work_queue=reconciler,
-            limits=_limits(settings.limits),
+            limits=_limits(settings),
         )
         await _declare_users(around, settings)
         if serving:
@@ -112,6 +118,7 @@ async def open_control_plane(
             private_files=(state.audit_key, state.order_key),
             certificates=certificate_files(settings, folder),
             sign_in=providers,
+            workloads=workloads,
         )
 
 
@@ -160,8 +167,16 @@ def _loops(
     )
 
 
-def _limits(declared: LimitSettings) -> Limits:
+def _issuers(declared: IdentitySettings) -> frozenset[str]:
+    """Return whose subjects may have accounts here, beside our own."""
+    people = {one.issuer for one in declared.oidc.values()}
+    return frozenset(people | {one.issuer for one in declared.workloads.values()})
+
+
+def _limits(declared: Settings) -> Limits:
     return Limits(
-        request_lapses_after=declared.request_lapses_after,
-        approval_lapses_after=declared.approval_lapses_after,
+        request_lapses_after=declared.limits.request_lapses_after,
+        approval_lapses_after=declared.limits.approval_lapses_after,
+        session_lifetime=declared.identity.sessions.lifetime,
+        session_idle=declared.identity.sessions.idle,
     )

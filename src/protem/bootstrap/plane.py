@@ -17,6 +17,7 @@ from protem.bootstrap.certificates import CertificateFile
 from protem.bootstrap.process_checks import in_certificate, in_key, in_loops, in_published_log
 from protem.ports.audit_log import ServesProofs
 from protem.ports.sign_in_provider import SignInProvider
+from protem.ports.workload_prover import WorkloadProver
 from protem.services.diagnosis.findings import DoctorFinding
 from protem.services.sign_in import SignInRules
 from protem.services.surroundings import Surroundings
@@ -30,6 +31,7 @@ class ControlPlane:
         proofs: the published audit log.
         private_files: keys, which must belong to us alone; the doctor looks.
         certificates: files that targets are reached with; the doctor reads their dates.
+        workloads: who proves workloads, if anybody does.
         sign_in: providers that people may sign in with, by name, and what follows from their word.
     """
 
@@ -39,6 +41,7 @@ class ControlPlane:
     private_files: tuple[Path, ...] = ()
     certificates: tuple[CertificateFile, ...] = ()
     sign_in: Mapping[str, tuple[SignInProvider, SignInRules]] = field(default_factory=dict)
+    workloads: WorkloadProver | None = None
     _running: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     @asynccontextmanager

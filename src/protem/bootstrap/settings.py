@@ -25,7 +25,9 @@ from pydantic import (
 
 from protem.bootstrap.oidc_settings import OidcProviderSettings, ProviderName
 from protem.bootstrap.secret_references import SecretReference
+from protem.bootstrap.session_settings import SessionSettings
 from protem.bootstrap.settings_table import Duration, SettingsTable, Text
+from protem.bootstrap.workload_settings import WorkloadName, WorkloadSettings
 from protem.domain.errors import InvalidError, ProtemError
 from protem.domain.identifiers import GroupName, ProfileName, TargetName
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
@@ -101,12 +103,17 @@ class IdentitySettings(SettingsTable):
 
     local: LocalIdentitySettings = LocalIdentitySettings()
     oidc: dict[ProviderName, OidcProviderSettings] = {}
+    sessions: SessionSettings = SessionSettings()
+    workloads: dict[WorkloadName, WorkloadSettings] = {}
 
     @model_validator(mode="after")
     def _issuers_are_told_apart(self) -> IdentitySettings:
         issuers = [provider.issuer for provider in self.oidc.values()]
         if len(set(issuers)) < len(issuers):
             raise ValueError("oidc: two providers have the same issuer")
+        clients = {provider.client_id for provider in self.oidc.values()}
+        if any(workload.audience in clients for workload in self.workloads.values()):
+            raise ValueError("workloads: an audience is not the client_id of people's sign-in")
         return self
 
 

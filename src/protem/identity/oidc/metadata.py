@@ -27,6 +27,7 @@ from protem.ports.clock import Clock
 _FRESH = timedelta(minutes=10)
 _KEPT_AT_MOST = timedelta(hours=24)
 _LOOK_AGAIN = timedelta(seconds=30)
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _WELL_KNOWN = "/.well-known/openid-configuration"
 
 
@@ -50,7 +51,17 @@ class Metadata:
 class MetadataSource:
     """Metadata and keys of one provider."""
 
-    def __init__(self, *, name: str, issuer: str, client: ProviderClient, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        issuer: str,
+        client: ProviderClient,
+        clock: Clock,
+        only_keys: bool = False,
+    ) -> None:
+        """Know one issuer; with ``only_keys`` it signs tokens and nobody signs in there."""
+        self._only_keys = only_keys
         self._name, self._issuer = name, issuer
         self._client, self._clock = client, clock
         self._lock = asyncio.Lock()
@@ -114,7 +125,7 @@ class MetadataSource:
         try:
             addresses = {
                 key: checked_address(str(document[key]), key)
-                for key in ("authorization_endpoint", "token_endpoint", "jwks_uri")
+                for key in (("jwks_uri",) if self._only_keys else _ENDPOINTS)
             }
             end = document.get("end_session_endpoint")
             end = None if end is None else checked_address(str(end), "end_session_endpoint")
@@ -122,7 +133,7 @@ class MetadataSource:
             raise self._wrong(f"publishes no usable {error}") from error
         ways = document.get("token_endpoint_auth_methods_supported")
         return Metadata(
-            **addresses,
+            **{"authorization_endpoint": "", "token_endpoint": "", **addresses},
             end_session_endpoint=end,
             names_itself=document.get("authorization_response_iss_parameter_supported") is True,
             takes_basic=not isinstance(ways, list) or "client_secret_basic" in ways,
@@ -143,10 +154,13 @@ class MetadataSource:
             raise self._wrong("publishes no key that we can use")
         return KeySet.import_key_set({"keys": usable})
 
+    def _table(self) -> str:
+        return "workloads" if self._only_keys else "oidc"
+
     def _wrong(self, why: str) -> IdentityProviderError:
         return IdentityProviderError(
             f"identity provider {self._name} {why}",
-            next_step=f"check [identity.oidc.{self._name}] in the settings file",
+            next_step=f"check [identity.{self._table()}.{self._name}] in the settings file",
         )
 
 

@@ -49,6 +49,20 @@ async def verified_claims(
         UnauthenticatedError: it is not.
         IdentityProviderError: the provider's keys cannot be had.
     """
+    claims = await signed_claims(token, source=source, issuer=rules.issuer, clock=clock)
+    _check_audience(claims, rules.audience)
+    return claims
+
+
+async def signed_claims(
+    token: str, *, source: MetadataSource, issuer: str, clock: Clock
+) -> Mapping[str, Any]:
+    """Return the claims of a token that the issuer signed, for whomever, and that is valid now.
+
+    Raises:
+        UnauthenticatedError: it is not.
+        IdentityProviderError: the issuer's keys cannot be had.
+    """
     if len(token) > MOST_CHARACTERS or not token.isascii():
         raise refused("it is not a token")
     keys = await source.keys(_key_id(token))
@@ -56,9 +70,8 @@ async def verified_claims(
         claims = dict(jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise refused(f"its signature does not hold ({type(error).__name__})") from error
-    if claims.get("iss") != rules.issuer:
+    if claims.get("iss") != issuer:
         raise refused("it is of another issuer")
-    _check_audience(claims, rules.audience)
     _check_times(claims, clock.now())
     return claims
 
