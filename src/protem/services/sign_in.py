@@ -62,9 +62,7 @@ async def sign_in(around: Surroundings, one_time: Secret) -> SignedIn:
             principal = around.identity.lookup(transaction, owner)
         except NotFoundError as error:
             raise UnauthenticatedError("this account may not sign in") from error
-        transaction.accounts.add_token(
-            token_hash=fingerprint(session), owner=owner, expires_at=expires_at, single_use=False
-        )
+        _begin(transaction, session, owner, expires_at)
         transaction.audit.append(audit_events.signed_in(owner, now))
         return principal
 
@@ -87,17 +85,36 @@ async def sign_in_proved(
 
     def work(transaction: Transaction) -> Principal:
         principal = _known_person(transaction, proved, rules, now)
-        transaction.accounts.add_token(
-            token_hash=fingerprint(session),
-            owner=principal.id,
-            expires_at=expires_at,
-            single_use=False,
-        )
+        _begin(transaction, session, principal.id, expires_at)
         transaction.audit.append(audit_events.signed_in(principal.id, now, by=proved.provider))
         return principal
 
     principal = await around.store.write(work)
     _forget(around, principal.id)
+    around.announcer.announce()
+    return SignedIn(token=session, expires_at=expires_at, principal=principal)
+
+
+async def sign_in_known(around: Surroundings, principal_id: PrincipalId, *, by: str) -> SignedIn:
+    """Return a session of somebody who was proved elsewhere a moment ago.
+
+    Raises:
+        UnauthenticatedError: the account is gone or disabled meanwhile.
+    """
+    now = around.clock.now()
+    session = around.randomness.token()
+    expires_at = now + SESSION_LIFETIME
+
+    def work(transaction: Transaction) -> Principal:
+        try:
+            principal = around.identity.lookup(transaction, principal_id)
+        except NotFoundError as error:
+            raise UnauthenticatedError("this account may not sign in") from error
+        _begin(transaction, session, principal_id, expires_at)
+        transaction.audit.append(audit_events.signed_in(principal_id, now, by=by))
+        return principal
+
+    principal = await around.store.write(work)
     around.announcer.announce()
     return SignedIn(token=session, expires_at=expires_at, principal=principal)
 
@@ -125,6 +142,14 @@ async def sign_out(around: Surroundings, principal: Principal, session: Secret) 
     """Forget one session; harmless when it is gone already."""
     await around.store.write(lambda tx: tx.accounts.drop_token(fingerprint(session)))
     _forget(around, principal.id)
+
+
+def _begin(
+    transaction: Transaction, session: Secret, owner: PrincipalId, expires_at: datetime
+) -> None:
+    transaction.accounts.add_token(
+        token_hash=fingerprint(session), owner=owner, expires_at=expires_at, single_use=False
+    )
 
 
 def _known_person(
