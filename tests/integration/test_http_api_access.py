@@ -44,6 +44,13 @@ MATRIX = [
     ("GET", "/v1/openapi.json", None, OPEN),
     ("POST", "/v1/sign-in", {"token": "wrong"}, dict.fromkeys(EVERYONE, 401)),
     ("POST", "/v1/sign-out", None, with_status(SIGNED_IN, 204)),
+    ("GET", "/v1/sign-in/ways", None, OPEN),
+    ("POST", "/v1/sign-in/device", {}, with_status(OPEN, 201)),
+    ("POST", "/v1/sign-in/device/redeem", {"device_code": "x"}, dict.fromkeys(EVERYONE, 401)),
+    ("POST", "/v1/sign-in/workload", {"token": "x"}, dict.fromkeys(EVERYONE, 401)),
+    ("GET", "/v1/sessions", None, SIGNED_IN),
+    ("POST", "/v1/sessions/end", None, with_status(SIGNED_IN, 204)),
+    ("POST", "/v1/sessions/none/end", None, with_status(SIGNED_IN, 404)),
     ("GET", "/v1/me", None, SIGNED_IN),
     ("GET", "/v1/targets", None, SIGNED_IN),
     ("GET", "/v1/targets/orders-db", None, SIGNED_IN),
@@ -109,6 +116,7 @@ async def test_the_table_names_every_route(stage):
         for method, path in named
     }
     patterns = {(m, p.replace("/stranger/", "/{subject}/")) for m, p in patterns}
+    patterns = {(m, p.replace("/none/", "/{session_id}/")) for m, p in patterns}
     assert declared <= patterns
 
 

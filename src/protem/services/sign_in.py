@@ -100,6 +100,29 @@ async def sign_in_proved(
     return SignedIn(token=new.token, expires_at=new.expires_at, principal=principal)
 
 
+async def sign_in_by_consent(
+    around: Surroundings, principal_id: PrincipalId, *, client: str = ""
+) -> SignedIn:
+    """Return a session for another program of somebody who said yes to it a moment ago.
+
+    Raises:
+        UnauthenticatedError: the account is gone or disabled meanwhile.
+    """
+    new = new_session(around, SignInMethod.DEVICE, client=client)
+
+    def work(transaction: Transaction) -> Principal:
+        try:
+            principal = around.identity.lookup(transaction, principal_id)
+        except NotFoundError as error:
+            raise UnauthenticatedError("this account may not sign in") from error
+        open_session(transaction, principal_id, new)
+        return principal
+
+    principal = await around.store.write(work)
+    around.announcer.announce()
+    return SignedIn(token=new.token, expires_at=new.expires_at, principal=principal)
+
+
 async def end_sessions(around: Surroundings, principal_id: PrincipalId, provider: str) -> int:
     """End every session of a person who left a provider; return how many there were."""
     now = around.clock.now()

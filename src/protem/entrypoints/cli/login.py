@@ -1,8 +1,12 @@
-"""``protem login``: trade a one-time token for a session."""
+"""``protem login``: a session, from a browser or by a one-time token."""
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
+import time
+from typing import Any
 
 import click
 
@@ -11,30 +15,40 @@ from protem.entrypoints.cli.api_client import ApiClient, chosen_server, object_o
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options, current
-from protem.entrypoints.cli.scope_view import moment_text
-from protem.entrypoints.cli.terminal import data, say
+from protem.entrypoints.cli.scope_view import moment_text, time_left
+from protem.entrypoints.cli.terminal import StatusLine, data, say
 from protem.entrypoints.cli.untrusted_text import printable
 from protem.entrypoints.cli.waiting import person_text
 
 _LONGEST_TOKEN = 4_096
+_SLOWEST_SECONDS = 30
 
 
 @click.command(name="login")
-@click.option("--token-stdin", is_flag=True, help="Read the one-time token from standard input.")
+@click.option("--token-stdin", is_flag=True, help="Read a one-time token from standard input.")
+@click.option("--token", "by_token", is_flag=True, help="Ask for a one-time token.")
+@click.option("--device", is_flag=True, help="Show a code for a browser anywhere; open none.")
 @common_options
-def command(*, token_stdin: bool) -> None:
-    r"""Sign in with a one-time token from an administrator.
+def command(*, token_stdin: bool, by_token: bool, device: bool) -> None:
+    r"""Sign in from a browser, or with a one-time token from an administrator.
 
     \b
     protem login --server https://protem.example.com
+    protem login --device
     protem login --token-stdin < token-file
 
-    The session's token is kept in $XDG_STATE_HOME/protem, readable by you alone.
+    Where the server knows an identity provider, a browser opens; compare the code that it shows
+    with the one here. The session's token is kept in $XDG_STATE_HOME/protem, readable by you alone.
     """
+    if token_stdin + by_token + device > 1:
+        raise click.UsageError("give one of --token-stdin, --token and --device")
     server = chosen_server()
-    token = _one_time_token(from_stdin=token_stdin)
     with ApiClient(server, None) as client:
-        answer = object_of(client.post("/v1/sign-in", {"token": token}))
+        if token_stdin or by_token or not (device or _has_providers(client)):
+            token = _one_time_token(from_stdin=token_stdin)
+            answer = object_of(client.post("/v1/sign-in", {"token": token}))
+        else:
+            answer = _from_a_browser(client, open_one=not device)
     session = answer.get("token")
     if not isinstance(session, str) or not session:
         raise CommandFailedError("the server's answer holds no token; are versions compatible?")
@@ -46,6 +60,57 @@ def command(*, token_stdin: bool) -> None:
     else:
         ends = f"; the session ends {moment_text(until)}" if until else ""
         say(f"Signed in to {server} as {printable(who)}{ends}.")
+
+
+def _has_providers(client: ApiClient) -> bool:
+    found = object_of(client.get("/v1/sign-in/ways")).get("providers")
+    return isinstance(found, list) and bool(found)
+
+
+def _from_a_browser(client: ApiClient, *, open_one: bool) -> dict[str, Any]:
+    """Show a code, and return the session once somebody in a browser said that it is theirs."""
+    codes = object_of(client.post("/v1/sign-in/device", {"said": _who_asks()}))
+    address = f"{client.server}{printable(codes.get('path', '/device'))}"
+    say(f"Compare this code with the one in the browser:  {printable(codes.get('user_code'))}")
+    say(f"  {address}")
+    if open_one and _has_display():
+        import webbrowser  # only to open one
+
+        webbrowser.open(address)
+    interval = codes.get("interval_seconds")
+    pause = min(max(1, interval if isinstance(interval, int) else 2), _SLOWEST_SECONDS)
+    line = StatusLine()
+    try:
+        while True:
+            left = time_left(codes.get("expires_at"))
+            if left is not None and left.total_seconds() <= 0:
+                raise CommandFailedError(
+                    "nobody answered in the browser in time",
+                    error_code="unauthenticated",
+                    next_step="protem login",
+                )
+            line.show("Waiting for the browser; Ctrl-C gives up.")
+            time.sleep(pause)
+            answer = object_of(
+                client.post("/v1/sign-in/device/redeem", {"device_code": codes.get("device_code")})
+            )
+            if answer.get("state") != "pending":
+                return answer
+    finally:
+        line.clear()
+
+
+def _who_asks() -> str:
+    """Return what this machine calls itself, to be shown beside the question."""
+    return f"protem on {socket.gethostname()}"[:100]
+
+
+def _has_display() -> bool:
+    if not current().may_prompt or os.environ.get("SSH_CONNECTION"):
+        return False
+    return sys.platform == "darwin" or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
 
 
 def _one_time_token(*, from_stdin: bool) -> str:

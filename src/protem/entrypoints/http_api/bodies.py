@@ -108,6 +108,24 @@ class SignInBody(Body):
     token: Annotated[str, Field(min_length=1, max_length=1_024)]
 
 
+class WorkloadBody(Body):
+    """A token that a CI service or a cluster gave to a job."""
+
+    token: Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class DeviceBody(Body):
+    """What a terminal calls itself, for the person who is asked."""
+
+    said: Annotated[str, Field(max_length=100)] = ""
+
+
+class DeviceCodeBody(Body):
+    """The long code of a terminal."""
+
+    device_code: Annotated[str, Field(min_length=1, max_length=1_024)]
+
+
 class AccountBody(Body):
     """A new local account."""
 

@@ -19,6 +19,7 @@ from protem.domain.instants import format_instant
 from protem.domain.observations import Capabilities
 from protem.domain.principals import Principal
 from protem.domain.scopes import Scope
+from protem.domain.sign_in_sessions import SignInSession
 from protem.domain.targets import Target
 from protem.ports.store import Account
 from protem.services.plan_command import PlannedRequest
@@ -105,6 +106,19 @@ def of_principal(principal: Principal) -> dict[str, Any]:
         "kind": principal.kind,
         "groups": sorted(principal.groups),
         "acts_for": None if principal.acts_for is None else str(principal.acts_for),
+    }
+
+
+def of_session(session: SignInSession, *, is_current: bool) -> dict[str, Any]:
+    """Return ``Session``."""
+    return {
+        "id": session.id,
+        "method": session.method,
+        "client": session.client,
+        "began_at": format_instant(session.began_at),
+        "used_at": format_instant(session.used_at),
+        "expires_at": format_instant(session.expires_at),
+        "current": is_current,
     }
 
 

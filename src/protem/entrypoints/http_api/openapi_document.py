@@ -34,7 +34,16 @@ _PROBLEM = {
         "request_id": {"type": "string"},
     },
 }
-_OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/v1/sign-in")
+_OPEN_PATHS = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/v1/sign-in",
+    "/v1/sign-in/ways",
+    "/v1/sign-in/device",
+    "/v1/sign-in/device/redeem",
+    "/v1/sign-in/workload",
+)
 
 
 def takes(shape: type[bodies.Body]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from protem.domain.policy_questions import about_role
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.secret import Secret
 from protem.entrypoints.http_api.metrics import Metrics
+from protem.services.sign_in_by_device import DeviceSignIns
 from protem.services.surroundings import Surroundings
 
 _MOST_TOKEN = 4_096
@@ -28,11 +29,13 @@ class Serving:
 
     Attributes:
         streams: open event streams by principal.
+        devices: terminals that wait to be signed in from a browser.
     """
 
     plane: ControlPlane
     metrics: Metrics
     streams: Counter[PrincipalId] = field(default_factory=Counter)
+    devices: DeviceSignIns = field(default_factory=DeviceSignIns)
 
     @property
     def around(self) -> Surroundings:
@@ -58,6 +61,11 @@ def bearer(request: Request) -> Secret:
             "this call needs Authorization: Bearer TOKEN", next_step="protem login"
         )
     return Secret(token.strip())
+
+
+def program_of(request: Request) -> str:
+    """Return what the caller's program says of itself; anything may be in it."""
+    return request.headers.get("user-agent", "")
 
 
 async def caller(request: Request) -> Principal:

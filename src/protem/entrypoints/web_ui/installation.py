@@ -5,28 +5,36 @@ Here: which pages there are, and what they know of their surroundings. Not here:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import FastAPI
 
-from protem.entrypoints.web_ui import inbox_page, session_pages, static_files
+from protem.entrypoints.http_api.pending_sign_in import PendingSignIns
+from protem.entrypoints.http_api.serving import Serving
+from protem.entrypoints.web_ui import (
+    device_pages,
+    inbox_page,
+    oidc_pages,
+    session_pages,
+    static_files,
+)
 from protem.entrypoints.web_ui.rendering import Provider, WebUi
 
-_PAGES = (session_pages, inbox_page)
+_PAGES = (session_pages, oidc_pages, device_pages, inbox_page)
 
 
-def install(
-    app: FastAPI, *, public_url: str | None = None, providers: Sequence[Provider] = ()
-) -> FastAPI:
+def install(app: FastAPI, *, public_url: str | None = None) -> FastAPI:
     """Add the pages to ``app`` and return it.
 
     Args:
         app: the HTTP application, as ``create_app`` made it.
         public_url: under which people reach us; None: whatever they typed, by http or https as it
             arrives here.
-        providers: whom people can sign in with, beside one-time tokens.
     """
+    here: Serving = app.state.serving
+    providers = [
+        Provider(name=one.name, display=one.display) for one, _ in here.plane.sign_in.values()
+    ]
     app.state.web_ui = WebUi(public_url=public_url, providers=tuple(providers))
+    app.state.pending_sign_ins = PendingSignIns()
     app.include_router(static_files.router)
     for page in _PAGES:
         app.include_router(page.router, include_in_schema=False)

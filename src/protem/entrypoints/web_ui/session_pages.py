@@ -10,6 +10,7 @@ from fastapi import Request, Response
 
 from protem.domain.errors import InvalidError, UnauthenticatedError
 from protem.domain.secret import Secret
+from protem.entrypoints.http_api.serving import program_of, serving
 from protem.entrypoints.http_api.session_cookie import clear_session, set_session
 from protem.entrypoints.web_ui.page_route import page_router, see
 from protem.entrypoints.web_ui.rendering import (
@@ -62,7 +63,7 @@ async def post_sign_in(request: Request) -> Response:
         return _sign_in_page(request, onwards, refused="Paste the whole one-time token.")
     around = around_of(request)
     try:
-        signed_in = await sign_in(around, Secret(token))
+        signed_in = await sign_in(around, Secret(token), client=program_of(request))
     except UnauthenticatedError:
         refused = "This token is unknown, used already, or too old. Ask for a new one."
         return _sign_in_page(request, onwards, refused=refused)
@@ -83,7 +84,10 @@ async def post_sign_out(request: Request) -> Response:
     """Forget the session, here and in the browser."""
     sender, _ = await posted(request)
     await sign_out(around_of(request), sender.principal, sender.session)
-    response = see("/sign-in")
+    providers = serving(request).plane.sign_in.values()
+    issuer = sender.principal.id.issuer
+    names = [provider.name for provider, _ in providers if provider.issuer == issuer]
+    response = see(f"/signed-out?left={names[0]}" if names else "/signed-out")
     clear_session(response)
     return response
 

@@ -1,0 +1,34 @@
+"""Signing in a terminal from this browser.
+
+Here: the page that shows which terminal asks, and the answer. Not here: the codes
+(services.sign_in_by_device).
+"""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from protem.entrypoints.http_api.serving import serving
+from protem.entrypoints.web_ui.page_route import page_router
+from protem.entrypoints.web_ui.rendering import render
+from protem.entrypoints.web_ui.visitors import around_of, posted, visitor
+from protem.services.sign_in_by_device import DeviceVerdict
+
+router = page_router()
+
+
+@router.get("/device")
+async def get_device(request: Request, code: str = "") -> Response:
+    """Ask for the code, or show the terminal that has it."""
+    await visitor(request)
+    asked = serving(request).devices.look(around_of(request), code) if code else None
+    return render(request, "device.html", asked=asked, done="")
+
+
+@router.post("/device")
+async def post_device(request: Request) -> Response:
+    """Sign the terminal in, or refuse it."""
+    sender, form = await posted(request)
+    verdict = DeviceVerdict.APPROVED if form["verdict"] == "approve" else DeviceVerdict.DENIED
+    serving(request).devices.decide(around_of(request), sender.principal, form["code"], verdict)
+    return render(request, "device.html", asked=None, done=verdict.value)

@@ -1,0 +1,38 @@
+"""Signing in with a real OpenID provider: who comes in, with which groups, and who does not."""
+
+from __future__ import annotations
+
+import urllib.parse
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+from tests.integration.control_plane_in_memory import in_memory_plane
+from tests.integration.openid_provider import SECRET, Browser, openid_provider
+
+from protem.domain.identifiers import GroupName
+from protem.domain.principals import PrincipalId
+from protem.domain.secret import Secret
+from protem.entrypoints.http_api.app import create_app
+from protem.entrypoints.web_ui.installation import install
+from protem.identity.oidc import OidcProvider, OidcSettings
+from protem.services.sign_in import SignInRules
+from protem.system.clock import SystemClock
+from protem.system.randomness import SystemRandomness
+
+OURS = "http://protem.test"
+CALLBACK = f"{OURS}/v1/sign-in/oidc/staff/callback"
+LEFT = "/v1/sign-in/oidc/staff/left"
+
+
+def client_of(issuer, *, secret=SECRET):
+    """Our side of a provider."""
+    settings = OidcSettings(
+        name="staff",
+        display="Staff",
+        issuer=issuer,
+        client_id="protem",
+        client_secret=Secret(secret),
+        scopes=("openid", "profile", "email"),
+    )
+    return OidcProvider(settings, clock=SystemClock(), randomness=SystemRandomness())
