@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from protem.system.announcer import LocalAnnouncer
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
 
+Providers = Mapping[str, tuple[SignInProvider, SignInRules]]
 _LOOKS_COUNT_FOR_SECONDS = 3.0
 """The log is published, and its files looked at, about every second."""
 
@@ -76,24 +77,21 @@ async def open_control_plane(
         audit_log = AuditPublisher(
             store=store,
             signer=audit_key,
-            folder=folder / settings.audit.folder if settings.audit.folder else state.audit,
+            folder=_audit_folder(settings, folder, state),
             origin=settings.audit.origin,
             looks_count_for=_LOOKS_COUNT_FOR_SECONDS if serving else 0.0,
         )
         opened.push_async_callback(audit_log.close)
         clock, randomness = await _clock_of(store), SystemRandomness()
         providers = _providers(settings, folder, clock, randomness)
-        for provider, _ in providers.values():
-            opened.push_async_callback(provider.close)
+        opened.push_async_callback(_close_all, providers)
         ends, owner = EndsToAttest(), _name_of_this_run(clock, randomness)
         reconciler = ReconcileGrants(lambda: around, owner=owner, on_ended=ends.note)
         around = Surroundings(
             store=store,
             policy=CedarPolicy.load(folder / settings.policy.folder),
             catalogue=catalogue,
-            identity=LocalIdentity(
-                store, clock, issuers=frozenset(one.issuer for one, _ in providers.values())
-            ),
+            identity=LocalIdentity(store, clock, issuers=_issuers(providers)),
             clock=clock,
             randomness=randomness,
             audit_log=audit_log,
@@ -115,9 +113,22 @@ async def open_control_plane(
         )
 
 
+def _audit_folder(settings: Settings, folder: Path, state: StateFolder) -> Path:
+    return folder / settings.audit.folder if settings.audit.folder else state.audit
+
+
+def _issuers(providers: Providers) -> frozenset[str]:
+    return frozenset(provider.issuer for provider, _ in providers.values())
+
+
+async def _close_all(providers: Providers) -> None:
+    for provider, _ in providers.values():
+        await provider.close()
+
+
 def _providers(
     settings: Settings, folder: Path, clock: SystemClock, randomness: SystemRandomness
-) -> dict[str, tuple[SignInProvider, SignInRules]]:
+) -> Providers:
     declared = settings.identity.oidc
     found = declared_providers(declared, folder, clock=clock, randomness=randomness)
     return {one.name: (one, sign_in_rules(declared[one.name])) for one in found}
