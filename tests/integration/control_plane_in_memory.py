@@ -190,8 +190,8 @@ def _people(stage: Stage, transaction: Transaction) -> None:
         )
 
 
-def build(store: InMemoryStore | None = None) -> Stage:
-    """Return a control plane that does not run yet."""
+def build(store: InMemoryStore | None = None, sign_in: Any = ()) -> Stage:
+    """Return a control plane that does not run yet; ``sign_in`` is providers with their rules."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
         Ed25519PrivateKey,
     )
@@ -207,7 +207,7 @@ def build(store: InMemoryStore | None = None) -> Stage:
         store=store,
         policy=InMemoryPolicy(*_rules()),
         catalogue=catalogue,
-        identity=LocalIdentity(store, clock),
+        identity=LocalIdentity(store, clock, issuers=frozenset(p.issuer for p, _ in sign_in)),
         clock=clock,
         randomness=SystemRandomness(),
         audit_log=InMemoryAuditLog(store),
@@ -216,14 +216,19 @@ def build(store: InMemoryStore | None = None) -> Stage:
         work_queue=reconciler,
     )
     loops = BackgroundLoops(around=around, reconciler=reconciler)
-    plane = ControlPlane(around=around, loops=loops, proofs=_NoProofs())
+    named = {provider.name: (provider, rules) for provider, rules in sign_in}
+    plane = ControlPlane(around=around, loops=loops, proofs=_NoProofs(), sign_in=named)
     return Stage(plane=plane, app=create_app(plane), store=store, connector=connector)
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Stage]:
+async def running(sign_in: Any = ()) -> AsyncIterator[Stage]:
     """Run a control plane with its people."""
-    stage = build()
+    stage = build(sign_in=sign_in)
     await stage.store.write(lambda transaction: _people(stage, transaction))
-    async with stage.plane.running():
-        yield stage
+    try:
+        async with stage.plane.running():
+            yield stage
+    finally:
+        for provider, _ in sign_in:
+            await provider.close()

@@ -19,25 +19,21 @@ from protem.audit.checkpoint import key_of
 from protem.audit.publisher import AuditPublisher
 from protem.bootstrap.background_loops import BackgroundLoops
 from protem.bootstrap.certificates import certificate_files
-from protem.bootstrap.oidc_settings import declared_providers, sign_in_rules
 from protem.bootstrap.plane import ControlPlane
 from protem.bootstrap.published_log import PublishedLog
-from protem.bootstrap.settings import IdentitySettings, LimitSettings, Settings, declared_principal
+from protem.bootstrap.settings import LimitSettings, Settings, declared_principal
+from protem.bootstrap.sign_in_ways import accounts_of, ways_to_sign_in
 from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
-from protem.bootstrap.workload_settings import declared_workloads
 from protem.domain.errors import AuditUnavailableError
-from protem.identity.local import LocalIdentity
 from protem.policy.cedar_policy import CedarPolicy
-from protem.ports.sign_in_provider import SignInProvider
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import recall_time
 from protem.services.manage_accounts import declare_accounts
 from protem.services.reconcile_grants import ReconcileGrants
-from protem.services.sign_in import SignInRules
 from protem.services.surroundings import Limits, Surroundings
 from protem.services.take_over_work import take_over_work
-from protem.signing.local_key import load_key
+from protem.signing.local_key import LocalKey, load_key
 from protem.storage.sqlite_store import SqliteStore
 from protem.system.announcer import LocalAnnouncer
 from protem.system.clock import SystemClock
@@ -74,32 +70,19 @@ async def open_control_plane(
         opened.push_async_callback(store.close)
         opened.push_async_callback(catalogue.close)
         audit_key = load_key(state.audit_key)
-        audit_log = AuditPublisher(
-            store=store,
-            signer=audit_key,
-            folder=folder / settings.audit.folder if settings.audit.folder else state.audit,
-            origin=settings.audit.origin,
-            looks_count_for=_LOOKS_COUNT_FOR_SECONDS if serving else 0.0,
-        )
+        audit_folder = folder / settings.audit.folder if settings.audit.folder else state.audit
+        audit_log = _audit_log(settings, audit_folder, store, audit_key, serving=serving)
         opened.push_async_callback(audit_log.close)
         clock, randomness = await _clock_of(store), SystemRandomness()
-        providers = _providers(settings, folder, clock, randomness)
-        for provider, _ in providers.values():
-            opened.push_async_callback(provider.close)
-        workloads = declared_workloads(settings.identity.workloads, clock)
-        opened.push_async_callback(workloads.close)
+        ways = ways_to_sign_in(settings.identity, folder, clock=clock, randomness=randomness)
+        opened.push_async_callback(ways.close)
         ends, owner = EndsToAttest(), _name_of_this_run(clock, randomness)
         reconciler = ReconcileGrants(lambda: around, owner=owner, on_ended=ends.note)
         around = Surroundings(
             store=store,
             policy=CedarPolicy.load(folder / settings.policy.folder),
             catalogue=catalogue,
-            identity=LocalIdentity(
-                store,
-                clock,
-                issuers=_issuers(settings.identity),
-                idle=settings.identity.sessions.idle,
-            ),
+            identity=accounts_of(settings.identity, ways, store, clock),
             clock=clock,
             randomness=randomness,
             audit_log=audit_log,
@@ -117,17 +100,21 @@ async def open_control_plane(
             proofs=PublishedLog(audit_log.folder, key_of(audit_key, settings.audit.origin)),
             private_files=(state.audit_key, state.order_key),
             certificates=certificate_files(settings, folder),
-            sign_in=providers,
-            workloads=workloads,
+            sign_in=ways.providers,
+            workloads=ways.workloads,
         )
 
 
-def _providers(
-    settings: Settings, folder: Path, clock: SystemClock, randomness: SystemRandomness
-) -> dict[str, tuple[SignInProvider, SignInRules]]:
-    declared = settings.identity.oidc
-    found = declared_providers(declared, folder, clock=clock, randomness=randomness)
-    return {one.name: (one, sign_in_rules(declared[one.name])) for one in found}
+def _audit_log(
+    settings: Settings, folder: Path, store: SqliteStore, key: LocalKey, *, serving: bool
+) -> AuditPublisher:
+    return AuditPublisher(
+        store=store,
+        signer=key,
+        folder=folder,
+        origin=settings.audit.origin,
+        looks_count_for=_LOOKS_COUNT_FOR_SECONDS if serving else 0.0,
+    )
 
 
 async def _clock_of(store: SqliteStore) -> SystemClock:
@@ -165,12 +152,6 @@ def _loops(
         observe_every=declared.observe_every,
         statement_every=declared.statement_every,
     )
-
-
-def _issuers(declared: IdentitySettings) -> frozenset[str]:
-    """Return whose subjects may have accounts here, beside our own."""
-    people = {one.issuer for one in declared.oidc.values()}
-    return frozenset(people | {one.issuer for one in declared.workloads.values()})
 
 
 def _limits(declared: Settings) -> Limits:
