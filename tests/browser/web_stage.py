@@ -120,7 +120,7 @@ def _plans() -> dict[tuple[str, ...], Plan]:
             scope=Scope(
                 [
                     Privilege(
-                        kind="<i>table</i>",
+                        kind="table",
                         path=("shop", "<script>alert(3)</script>\u202e"),
                         action="SELECT",
                         part="\x1b[31m<b>",
