@@ -11,14 +11,27 @@ from protem.entrypoints.http_api.pending_sign_in import PendingSignIns
 from protem.entrypoints.http_api.serving import Serving
 from protem.entrypoints.web_ui import (
     device_pages,
+    grant_lists,
     inbox_page,
+    live_news,
     oidc_pages,
+    request_pages,
+    review_pages,
     session_pages,
     static_files,
 )
 from protem.entrypoints.web_ui.rendering import Provider, WebUi
 
-_PAGES = (session_pages, oidc_pages, device_pages, inbox_page)
+_PAGES = (
+    session_pages,
+    oidc_pages,
+    device_pages,
+    inbox_page,
+    request_pages,
+    review_pages,
+    grant_lists,
+    live_news,
+)
 
 
 def install(app: FastAPI, *, public_url: str | None = None) -> FastAPI:
