@@ -10,7 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from protem.domain.approvals import Approval
 from protem.domain.canonical_json import JsonValue
 from protem.domain.decisions import Outcome, PolicyAction
 from protem.domain.errors import NotFoundError
-from protem.domain.grants import Grant, GrantState
+from protem.domain.grants import LIVE, Grant, GrantState
 from protem.domain.identifiers import GrantId
 from protem.domain.policy_questions import about_role
 from protem.domain.principals import Principal, PrincipalKind
@@ -97,6 +97,35 @@ async def view_grant(around: Surroundings, principal: Principal, grant_id: Grant
     return await around.store.read(work)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What one principal may do about a grant now; whoever does it is asked again.
+
+    Attributes:
+        own: it is the principal's own.
+        review: a verdict of the principal is waited for.
+        revoke: the principal may end it though it is another's.
+    """
+
+    own: bool
+    review: bool
+    revoke: bool
+
+
+async def rights_on(
+    around: Surroundings, principal: Principal, grant_ids: Sequence[GrantId]
+) -> Mapping[GrantId, Rights]:
+    """Return what the principal may do about grants that it may see; others are left out."""
+    now = around.clock.now()
+
+    def work(view: Transaction) -> Mapping[GrantId, Rights]:
+        looker = Looker(around=around, view=view, principal=principal, at=now)
+        found = map(view.grants.get, grant_ids)
+        return {grant.id: looker.rights(grant) for grant in found if looker.may_see(grant)}
+
+    return await around.store.read(work)
+
+
 async def list_grants(around: Surroundings, principal: Principal, wanted: GrantFilter) -> GrantPage:
     """Return what the caller may see of what matches."""
     now = around.clock.now()
@@ -169,6 +198,19 @@ class Looker:
             return True
         return self._may(PolicyAction.APPROVE, revision, requester) or self._may(
             PolicyAction.REVOKE, revision, requester
+        )
+
+    def rights(self, grant: Grant) -> Rights:
+        """Return what the principal may do about a grant that it may see."""
+        own = grant.principal == self.principal.id
+        waits = grant.state is GrantState.PENDING or grant.proposed_revision is not None
+        revision = self.view.requests.get(grant.id, grant.revision)
+        return Rights(
+            own=own,
+            review=waits and self._waits_for_me(grant),
+            revoke=not own
+            and grant.state in LIVE
+            and self._may(PolicyAction.REVOKE, revision, self._requester(grant)),
         )
 
     def wants(self, grant: Grant, wanted: GrantFilter) -> bool:

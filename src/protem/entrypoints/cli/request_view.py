@@ -14,7 +14,6 @@ from typing import Any
 
 from protem.domain.durations import format_duration
 from protem.entrypoints.cli.scope_view import (
-    ENFORCEMENT,
     capability_lines,
     decision_text,
     finding_lines,
@@ -25,18 +24,8 @@ from protem.entrypoints.cli.scope_view import (
 from protem.entrypoints.cli.terminal import styled, width
 from protem.entrypoints.cli.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli.waiting import end_text, person_text, progress_text, verdicts
+from protem.entrypoints.request_wording import ENFORCEMENT, RISKS, WRITES
 
-_RISKS = {
-    "writes": "WRITES data",
-    "whole_table": "reads or writes WHOLE TABLES",
-    "volatile_function": "calls functions with side effects",
-    "reads_server_files": "READS FILES of the database server",
-    "reaches_network": "REACHES THE NETWORK from the database server",
-    "locks_rows": "locks rows that others may wait for",
-    "unseen_code": "runs code that the planner cannot see into",
-    "profile": "is an OPEN SESSION: any statement within the privileges",
-}
-_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "TRUNCATE", "MERGE"})
 _PUBLIC = "   (everyone holds this)"
 
 
@@ -122,13 +111,13 @@ def _privileges(scope: Any, everyone: Any) -> list[str]:
     for row in scope_rows(scope):
         text = privilege_text(row)
         line = text + (_PUBLIC if text in held else "")
-        lines.append(styled(line, "red") if row.get("action") in _WRITES else line)
+        lines.append(styled(line, "red") if row.get("action") in WRITES else line)
     return lines or ["nothing"]
 
 
 def _risks(traits: Any) -> list[str]:
     given = traits if isinstance(traits, list | tuple) else []
-    return [styled(f"! {_RISKS.get(trait, printable(trait))}", "red") for trait in map(str, given)]
+    return [styled(f"! {RISKS.get(trait, printable(trait))}", "red") for trait in map(str, given)]
 
 
 def _notes(findings: Any) -> Iterator[str]:

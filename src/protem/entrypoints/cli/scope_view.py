@@ -17,14 +17,10 @@ from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
 from protem.domain.instants import parse_instant
 from protem.entrypoints.cli.untrusted_text import printable
+from protem.entrypoints.request_wording import CAPABILITIES
 from protem.system.clock import SystemClock
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
-
-ENFORCEMENT = (
-    "The target holds the session to the privileges, not to the statement: until the end, any "
-    "statement within them can be run."
-)
 
 
 def name_of(path: Sequence[Any]) -> str:
@@ -100,24 +96,7 @@ def finding_lines(decision: Mapping[str, Any]) -> list[str]:
 
 def capability_lines(capabilities: Mapping[str, Any]) -> list[str]:
     """Return what the target enforces by itself, and what it does not."""
-    sentences = (
-        (
-            "scope_is_enforced",
-            "holds the session to these privileges",
-            "does NOT hold the session to these privileges",
-        ),
-        (
-            "refuses_new_use_at_expiry",
-            "refuses new logins at the end by itself",
-            "does NOT refuse new logins at the end by itself",
-        ),
-        (
-            "ends_live_use_at_expiry",
-            "cuts live sessions at the end by itself",
-            "does NOT cut live sessions by itself: the server, or `protem sweep`, does",
-        ),
-    )
-    lines = [yes if capabilities.get(key) else no for key, yes, no in sentences if capabilities]
+    lines = [yes if capabilities.get(key) else no for key, yes, no in CAPABILITIES if capabilities]
     notes = capabilities.get("notes")
     return lines + [printable(note) for note in (notes if isinstance(notes, list | tuple) else [])]
 

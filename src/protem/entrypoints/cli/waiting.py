@@ -15,6 +15,7 @@ from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.scope_view import needs_of
 from protem.entrypoints.cli.terminal import StatusLine, say
 from protem.entrypoints.cli.untrusted_text import printable
+from protem.entrypoints.request_wording import END_CAUSES
 
 POLL_SECONDS = 25.0
 LIVE_POLL_SECONDS = 1.0
@@ -162,15 +163,7 @@ def end_text(grant: Mapping[str, Any]) -> str:
     """Return why a grant is over, or what keeps it from being over, in words."""
     if grant.get("state") in ("ending", "stuck") and grant.get("last_error"):
         return f"tried again until it works: {printable(grant['last_error'])}"
-    causes = {
-        "expired": "has expired",
-        "revoked": "was revoked",
-        "given_back": "was given back",
-        "provision_failed": "could not be made at the target",
-        "removed_at_target": "was removed at the target",
-        "principal_disabled": "ended because the account was disabled",
-    }
-    return causes.get(str(grant.get("end_cause")), "is over")
+    return END_CAUSES.get(str(grant.get("end_cause")), "is over")
 
 
 def _denial_text(grant: Mapping[str, Any]) -> str:

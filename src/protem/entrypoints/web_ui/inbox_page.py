@@ -1,30 +1,68 @@
 """The inbox: requests that wait for the visitor's verdict.
 
-Here: the list, page by page. Not here: giving a verdict (request_page).
+Here: the list, page by page, and whether it changed since it was shown. Not here: giving a verdict
+(review_pages).
 """
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import Query, Request, Response
 
 from protem.domain.identifiers import GrantId
-from protem.entrypoints.http_api.documents import of_grant
+from protem.entrypoints.web_ui.notices import notice_of
 from protem.entrypoints.web_ui.page_route import page_router
 from protem.entrypoints.web_ui.rendering import render
-from protem.entrypoints.web_ui.visitors import around_of, visitor
-from protem.services.view_grants import GrantFilter, list_grants
+from protem.entrypoints.web_ui.request_view import request_view
+from protem.entrypoints.web_ui.visitors import Visitor, around_of, visitor
+from protem.services.view_grants import GrantFilter, GrantPage, list_grants
 
 router = page_router()
 _PAGE = 20
+_Before = Annotated[str | None, Query(max_length=26)]
 
 
 @router.get("/inbox")
-async def get_inbox(request: Request, before: str | None = None) -> Response:
+async def get_inbox(request: Request, before: _Before = None) -> Response:
     """Return what waits for the visitor, newest first."""
     me = await visitor(request)
-    wanted = GrantFilter(
-        to_review=True, before=None if before is None else GrantId(before), limit=_PAGE
+    page = await _page(request, me, before)
+    around = around_of(request)
+    return render(
+        request,
+        "inbox.html",
+        items=[request_view(around, view) for view in page.views],
+        next=page.next,
+        before=before,
+        seen=_fingerprint(page),
+        notice=notice_of(request),
     )
-    page = await list_grants(around_of(request), me.principal, wanted)
-    items = [of_grant(view) for view in page.views]
-    return render(request, "inbox.html", items=items, next=page.next, before=before)
+
+
+@router.get("/inbox/news")
+async def get_inbox_news(
+    request: Request,
+    seen: Annotated[str, Query(max_length=64)] = "",
+    before: _Before = None,
+) -> Response:
+    """Return a line when the page that was ``seen`` would look different now, else nothing."""
+    page = await _page(request, await visitor(request), before)
+    changed = _fingerprint(page) != seen
+    return render(request, "_news.html", changed=changed, address="/inbox", more=len(page.views))
+
+
+async def _page(request: Request, me: Visitor, before: str | None) -> GrantPage:
+    wanted: dict[str, Any] = {} if before is None else {"before": GrantId(before)}
+    return await list_grants(
+        around_of(request), me.principal, GrantFilter(to_review=True, limit=_PAGE, **wanted)
+    )
+
+
+def _fingerprint(page: GrantPage) -> str:
+    """Return what changes when something comes, goes or is edited."""
+    shown = [
+        (view.grant.id, (view.proposed or view.current).revision.digest) for view in page.views
+    ]
+    return hashlib.sha256(repr(shown).encode()).hexdigest()

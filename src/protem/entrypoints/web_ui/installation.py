@@ -9,10 +9,18 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
-from protem.entrypoints.web_ui import inbox_page, session_pages, static_files
+from protem.entrypoints.web_ui import (
+    grant_lists,
+    inbox_page,
+    live_news,
+    request_pages,
+    review_pages,
+    session_pages,
+    static_files,
+)
 from protem.entrypoints.web_ui.rendering import Provider, WebUi
 
-_PAGES = (session_pages, inbox_page)
+_PAGES = (session_pages, inbox_page, request_pages, review_pages, grant_lists, live_news)
 
 
 def install(

@@ -20,6 +20,9 @@ from protem.domain.errors import InvalidError
 from protem.domain.instants import parse_instant
 from protem.domain.untrusted_text import is_hidden, printable
 
+_SPECIAL = frozenset('"$`\\!')
+"""What a shell reads within double quotes."""
+
 
 def finalize(value: Any) -> Any:
     """Make visible what a template prints without a filter."""
@@ -37,9 +40,23 @@ def block(value: object) -> Markup:
     return Markup("\n").join(shown(line.expandtabs(4)) for line in lines)  # same
 
 
+def verbatim(value: object) -> Markup:
+    """Return text as it is, for a field that sends it back; escaped for HTML, nothing else."""
+    return escape(str(value))
+
+
 def command(argv: Sequence[str]) -> str:
-    """Return an argument vector as one would type it."""
-    return shlex.join(map(str, argv))
+    """Return an argument vector as one would type it in a shell; what it means is unchanged."""
+    return " ".join(map(_quoted, argv))
+
+
+def ticks(value: object) -> Markup:
+    """Return a sentence with what stands between backticks as code."""
+    pieces = str(value).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(shown(piece)) if number % 2 else shown(piece)
+        for number, piece in enumerate(pieces)
+    )
 
 
 def person(principal: object) -> str:
@@ -83,16 +100,25 @@ def privilege_name(row: Mapping[str, Any]) -> str:
 
 
 FILTERS = {
+    "ticks": ticks,
     "shown": shown,
     "block": block,
     "command": command,
     "person": person,
-    "length": length,
+    "duration": length,
+    "verbatim": verbatim,
     "moment": moment,
     "clock": clock,
     "relative": relative,
     "privilege_name": privilege_name,
 }
+
+
+def _quoted(argument: str) -> str:
+    """Return one argument, in double quotes where single ones would have to be interrupted."""
+    if "'" in argument and not set(argument) & _SPECIAL:
+        return f'"{argument}"'
+    return shlex.quote(argument)
 
 
 def _piece(character: str) -> Markup:

@@ -25,9 +25,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from protem.domain.instants import format_instant
 from protem.entrypoints.http_api.serving import serving
+from protem.entrypoints.request_wording import ENFORCEMENT
 from protem.entrypoints.web_ui import page_text, static_files
 
-NAVIGATION = (("/inbox", "Inbox"),)
+NAVIGATION = (("/inbox", "Inbox"), ("/grants", "My grants"), ("/board", "Board"))
 """The pages that every page leads to, in order."""
 THEME_COOKIE = "protem-theme"
 THEMES = ("auto", "light", "dark")
@@ -123,4 +124,5 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(page_text.FILTERS)
+    made.globals["enforcement"] = ENFORCEMENT
     return made

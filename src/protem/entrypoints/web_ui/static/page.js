@@ -1,2 +1,9 @@
-// What every page does with scripts on. Every page works without them.
-export {};
+// What every page does with scripts on: times that count, and news of what changed.
+// Every page works without this.
+import { startCountdowns } from "./countdown.js";
+import { listen } from "./news.js";
+import { signReviews } from "./signing.js";
+
+startCountdowns();
+listen();
+signReviews();

@@ -1,0 +1,53 @@
+"""The sentences about a request that terminal and pages share.
+
+Here: what a trait means, what a target does and does not enforce, why a grant is over. Not here:
+how any of it is laid out.
+"""
+
+from __future__ import annotations
+
+RISKS = {
+    "writes": "WRITES data",
+    "whole_table": "reads or writes WHOLE TABLES",
+    "volatile_function": "calls functions with side effects",
+    "reads_server_files": "READS FILES of the database server",
+    "reaches_network": "REACHES THE NETWORK from the database server",
+    "locks_rows": "locks rows that others may wait for",
+    "unseen_code": "runs code that the planner cannot see into",
+    "profile": "is an OPEN SESSION: any statement within the privileges",
+}
+WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "TRUNCATE", "MERGE"})
+"""Actions that change what is stored."""
+
+ENFORCEMENT = (
+    "The target holds the session to the privileges, not to the statement: until the end, any "
+    "statement within them can be run."
+)
+
+CAPABILITIES = (
+    (
+        "scope_is_enforced",
+        "holds the session to these privileges",
+        "does NOT hold the session to these privileges",
+    ),
+    (
+        "refuses_new_use_at_expiry",
+        "refuses new logins at the end by itself",
+        "does NOT refuse new logins at the end by itself",
+    ),
+    (
+        "ends_live_use_at_expiry",
+        "cuts live sessions at the end by itself",
+        "does NOT cut live sessions by itself: the server, or `protem sweep`, does",
+    ),
+)
+"""Capability, what is said where the target has it, what is said where it has not."""
+
+END_CAUSES = {
+    "expired": "has expired",
+    "revoked": "was revoked",
+    "given_back": "was given back",
+    "provision_failed": "could not be made at the target",
+    "removed_at_target": "was removed at the target",
+    "principal_disabled": "ended because the account was disabled",
+}
