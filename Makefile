@@ -1,6 +1,6 @@
 # The front door. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults planted-bugs lint format bench lock clean
+.PHONY: help demo test browser faults planted-bugs lint format bench lock clean
 VENV := .venv
 RUN := $(VENV)/test/bin
 
@@ -16,6 +16,11 @@ test: ## set up and run every check and test
 	@scripts/set-up test $(VENV)/test
 	@$(MAKE) --no-print-directory lint
 	@$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+browser: ## the pages in a real browser: set up what that needs and run these tests alone
+	@scripts/install-browser
+	@scripts/set-up test $(VENV)/test
+	@$(RUN)/pytest tests/browser
 
 faults: ## crashes, cut connections and stopped processes, with their counts
 	@scripts/install-test-components
