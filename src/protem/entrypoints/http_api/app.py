@@ -18,6 +18,7 @@ from protem.entrypoints.http_api.request_boundary import RequestBoundary
 from protem.entrypoints.http_api.resources import (
     accounts,
     audit,
+    audit_search,
     doctor,
     events,
     grants,
@@ -38,6 +39,7 @@ _RESOURCES = (
     requests,
     grants,
     audit,
+    audit_search,
     policy,
     events,
     doctor,
