@@ -10,17 +10,30 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 
 from protem.entrypoints.web_ui import (
+    audit_pages,
     grant_lists,
     inbox_page,
     live_news,
+    policy_pages,
     request_pages,
     review_pages,
     session_pages,
     static_files,
+    targets_pages,
 )
 from protem.entrypoints.web_ui.rendering import Provider, WebUi
 
-_PAGES = (session_pages, inbox_page, request_pages, review_pages, grant_lists, live_news)
+_PAGES = (
+    session_pages,
+    inbox_page,
+    request_pages,
+    review_pages,
+    grant_lists,
+    live_news,
+    targets_pages,
+    audit_pages,
+    policy_pages,
+)
 
 
 def install(
