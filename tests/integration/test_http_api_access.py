@@ -71,6 +71,12 @@ MATRIX = [
     ("GET", "/v1/audit/checkpoint", None, with_status(SIGNED_IN, 404)),
     ("GET", "/v1/audit/key", None, SIGNED_IN),
     ("GET", "/v1/audit/proof?index=0", None, with_status(SIGNED_IN, 404)),
+    ("GET", "/v1/audit/search", None, AUDITOR),
+    ("GET", "/v1/audit/entries/0", None, AUDITOR),
+    ("GET", "/v1/targets/orders-db/access", None, AUDITOR),
+    ("GET", "/v1/targets/nowhere/access", None, with_status(SIGNED_IN, 404)),
+    ("GET", "/v1/policy", None, ADMINISTRATOR | {"auditor": 200}),
+    ("POST", "/v1/policy/replay", {"files": {"a.cedar": ""}}, ADMINISTRATOR),
     ("GET", "/v1/doctor", None, ADMINISTRATOR),
     ("GET", "/v1/accounts", None, ADMINISTRATOR),
     ("POST", "/v1/accounts", {"subject": "new"}, with_status(ADMINISTRATOR, 201)),
@@ -117,6 +123,7 @@ async def test_the_table_names_every_route(stage):
     }
     patterns = {(m, p.replace("/stranger/", "/{subject}/")) for m, p in patterns}
     patterns = {(m, p.replace("/none/", "/{session_id}/")) for m, p in patterns}
+    patterns = {(m, p.replace("/entries/0", "/entries/{index}")) for m, p in patterns}
     assert declared <= patterns
 
 

@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +32,10 @@ from protem.policy.decision_combining import (
 )
 from protem.policy.near_misses import near_misses
 from protem.policy.option_hints import shorten
-from protem.policy.policy_folder import PolicyFolder, read_folder
+from protem.policy.policy_drafts import draft_texts, shown_rules
+from protem.policy.policy_folder import PolicyFolder, read_folder, read_texts
 from protem.policy.rule_slices import RuleSlices, Slice
+from protem.ports.policy import ShownRule
 
 _FAILED = re.compile(r"policy `(\d+)`: (.*)", re.DOTALL)
 _MAX_PROBLEMS_SHOWN = 20
@@ -46,6 +49,7 @@ class CedarPolicy:
             raise InvalidError(_refusal(folder))
         self._rules = folder.rules
         self._digest = folder.digest
+        self._texts = dict(folder.texts)
         self._slices = RuleSlices(folder.rules)
 
     @classmethod
@@ -62,6 +66,22 @@ class CedarPolicy:
     def digest(self) -> str:
         """``sha256:`` digest of names and contents of the policy files."""
         return self._digest
+
+    def files(self) -> Mapping[str, str]:
+        """Return the text of each file by its name."""
+        return dict(self._texts)
+
+    def rules(self) -> Sequence[ShownRule]:
+        """Return every rule, in the order of the files."""
+        return shown_rules(self._rules, self._texts)
+
+    def draft(self, files: Mapping[str, str]) -> CedarPolicy:
+        """Return the policy that ``files``, texts by name, make.
+
+        Raises:
+            InvalidError: when anything in them is wrong, or there is more of it than a draft holds.
+        """
+        return CedarPolicy(read_texts(draft_texts(files)))
 
     def decide(self, question: Question) -> Decision:
         """Return the decision; never raises."""

@@ -23,6 +23,7 @@ import cedarpy
 
 from protem.domain import canonical_json
 from protem.domain.errors import InvalidError
+from protem.policy.policy_bounds import check_bounds
 from protem.policy.policy_rules import Rule, read_rule
 from protem.policy.policy_text import Statement, conditions_of, split_statements
 
@@ -50,11 +51,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyFolder:
-    """What a folder holds; ``problems`` is empty when it may be used."""
+    """What a folder holds; ``problems`` is empty when it may be used.
+
+    Attributes:
+        texts: what each file says, by its name.
+    """
 
     rules: tuple[Rule, ...]
     problems: tuple[Problem, ...]
     digest: str
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 @cache
@@ -84,6 +90,7 @@ def read_texts(texts: Sequence[tuple[str, str]]) -> PolicyFolder:
         rules=tuple(rules),
         problems=tuple(problems),
         digest=canonical_json.digest([[name, text] for name, text in texts]),
+        texts=tuple(texts),
     )
 
 
@@ -118,6 +125,8 @@ def _read_file(name: str, text: str, rules: list[Rule], problems: list[Problem])
             trees.append(tree)
         except (ValueError, InvalidError) as error:
             problems.append(_problem(name, statement, "syntax", str(error)))
+        except RecursionError:
+            problems.append(_problem(name, statement, "syntax", "the policy nests too deep"))
     if len(trees) == len(statements):
         problems.extend(_engine_problems(name, text, statements, trees))
 
@@ -125,6 +134,7 @@ def _read_file(name: str, text: str, rules: list[Rule], problems: list[Problem])
 def _parse(statement: Statement) -> dict[str, Any]:
     if not statement.closed:
         raise InvalidError("the policy does not end with ';'")
+    check_bounds(statement)
     parsed = json.loads(cedarpy.policies_to_json_str(statement.text))
     if parsed["templates"]:
         raise InvalidError("templates (?principal, ?resource) are not supported")

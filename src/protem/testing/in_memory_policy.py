@@ -6,7 +6,7 @@ up, near misses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +19,8 @@ from protem.domain.decisions import (
     RuleFinding,
     RuleStatus,
 )
+from protem.domain.errors import InvalidError
+from protem.ports.policy import ShownRule
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -48,6 +50,43 @@ class InMemoryPolicy:
     def change(self, *rules: FixedRule) -> None:
         """Replace every rule, as a new policy set would."""
         self._rules = list(rules)
+
+    @property
+    def digest(self) -> str:
+        """The same for every set."""
+        return DIGEST
+
+    def files(self) -> dict[str, str]:
+        """Return nothing: rules are values here."""
+        return {}
+
+    def rules(self) -> Sequence[ShownRule]:
+        """Return every rule, without a text."""
+        return [
+            ShownRule(
+                id=rule.id,
+                source="in-memory:1",
+                permits=rule.outcome is not Outcome.DENIED,
+                actions=frozenset({rule.action}),
+                message="",
+                terms="",
+                text="",
+            )
+            for rule in self._rules
+        ]
+
+    def draft(self, files: Mapping[str, str]) -> InMemoryPolicy:
+        """Return a policy that denies everything, of files that say nothing.
+
+        Raises:
+            InvalidError: when one says something: rules are values here.
+        """
+        for name, text in files.items():
+            if text.strip():
+                raise InvalidError(
+                    f"the policies are refused:\n{name}:1: no rule is read from text"
+                )
+        return InMemoryPolicy()
 
     def decide(self, question: Question) -> Decision:
         """Return the decision; never raises."""

@@ -26,7 +26,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "request": "list, show, approve, deny, cancel requests",
         "grant": "list, show, revoke grants",
         "target": "list and check targets",
-        "policy": "test, explain and lint policies",
+        "policy": "test, explain, lint and replay policies",
         "audit": "follow, verify, prove and export the log",
         "doctor": "what needs attention, with a next step each",
         "sweep": "end what is past its deadline at a target; needs no server",

@@ -1,7 +1,8 @@
 """``protem policy test|explain|lint``: work on a policy folder without a server.
 
 Here: arguments, and how results are shown. Not here: deciding, linting or comparing
-(``protem.policy``), which load when a command runs.
+(``protem.policy``), which load when a command runs; ``replay``, which needs a server's store
+(``policy_replay``).
 
 Invariants: data on standard output, talk on standard error; text from files is shown escaped.
 Exit codes: 0 fine, 1 a failed example, a refused set or an error, 2 usage.
@@ -18,6 +19,7 @@ import click
 from protem.domain.errors import InvalidError, NotFoundError
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.invocation import FORMATS
+from protem.entrypoints.cli.policy_replay import replay_command
 from protem.entrypoints.cli.untrusted_text import printable
 
 if TYPE_CHECKING:
@@ -28,9 +30,12 @@ if TYPE_CHECKING:
 _MARKS = {"satisfied": "+", "unsatisfied": "-", "failed": "!"}
 
 
-@click.group(name="policy", short_help="test, explain and lint a policy folder")
+@click.group(name="policy", short_help="test, explain, lint and replay a policy folder")
 def command() -> None:
-    """Work on a folder of policies, without a server."""
+    """Work on a folder of policies."""
+
+
+command.add_command(replay_command)
 
 
 _output_option = click.option("-o", "--output", type=click.Choice(FORMATS), help="Default: table.")

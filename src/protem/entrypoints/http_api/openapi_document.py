@@ -6,6 +6,7 @@ that are encoded once. Not here: the paths; each resource declares its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,11 +16,6 @@ from pydantic.json_schema import models_json_schema
 from protem import __version__
 from protem.entrypoints.http_api import bodies
 
-_SHAPES = tuple(
-    shape
-    for shape in vars(bodies).values()
-    if isinstance(shape, type) and issubclass(shape, bodies.Body) and shape is not bodies.Body
-)
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
@@ -58,7 +54,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         made = get_openapi(title="Protem", version=__version__.split("+")[0], routes=app.routes)
         _, definitions = models_json_schema(
-            [(shape, "validation") for shape in _SHAPES],
+            [(shape, "validation") for shape in _shapes(bodies.Body)],
             ref_template="#/components/schemas/{model}",
         )
         components = made.setdefault("components", {})
@@ -69,6 +65,13 @@ def document(app: FastAPI) -> dict[str, Any]:
                 _complete(path, call)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _shapes(family: type[bodies.Body]) -> Iterator[type[bodies.Body]]:
+    """Yield every shape of a body, in whichever module it is."""
+    for shape in family.__subclasses__():
+        yield shape
+        yield from _shapes(shape)
 
 
 def _complete(path: str, call: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Here: finding these from a request. Not here: deciding what the caller may do (s
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -30,12 +31,14 @@ class Serving:
     Attributes:
         streams: open event streams by principal.
         devices: terminals that wait to be signed in from a browser.
+        replaying: held while a replay of policy runs.
     """
 
     plane: ControlPlane
     metrics: Metrics
     streams: Counter[PrincipalId] = field(default_factory=Counter)
     devices: DeviceSignIns = field(default_factory=DeviceSignIns)
+    replaying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def around(self) -> Surroundings:

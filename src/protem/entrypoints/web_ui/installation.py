@@ -15,10 +15,17 @@ from protem.entrypoints.web_ui import (
     inbox_page,
     live_news,
     oidc_pages,
+from protem.entrypoints.web_ui import (
+    audit_pages,
+    grant_lists,
+    inbox_page,
+    live_news,
+    policy_pages,
     request_pages,
     review_pages,
     session_pages,
     static_files,
+    targets_pages,
 )
 from protem.entrypoints.web_ui.rendering import Provider, WebUi
 
@@ -31,6 +38,9 @@ _PAGES = (
     review_pages,
     grant_lists,
     live_news,
+    targets_pages,
+    audit_pages,
+    policy_pages,
 )
 
 

@@ -28,7 +28,14 @@ from protem.entrypoints.http_api.serving import serving
 from protem.entrypoints.request_wording import ENFORCEMENT
 from protem.entrypoints.web_ui import page_text, static_files
 
-NAVIGATION = (("/inbox", "Inbox"), ("/grants", "My grants"), ("/board", "Board"))
+NAVIGATION = (
+    ("/inbox", "Inbox"),
+    ("/grants", "My grants"),
+    ("/board", "Board"),
+    ("/targets", "Targets"),
+    ("/audit", "Audit"),
+    ("/policy", "Policy"),
+)
 """The pages that every page leads to, in order."""
 THEME_COOKIE = "protem-theme"
 THEMES = ("auto", "light", "dark")
