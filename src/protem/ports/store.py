@@ -19,6 +19,7 @@ from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
+from protem.ports.directory_records import DirectoryGroupRecords, DirectoryUserRecords
 
 T = TypeVar("T")
 
@@ -185,10 +186,15 @@ class AuditRecords(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A local account: the principal and whether it may sign in."""
+    """An account: the principal, and whether it may sign in.
+
+    Attributes:
+        manager: whom the directory that provisions it names as this person's manager.
+    """
 
     principal: Principal
     disabled: bool = False
+    manager: PrincipalId | None = None
 
 
 class AccountRecords(Protocol):
@@ -208,6 +214,10 @@ class AccountRecords(Protocol):
 
     def list(self) -> Sequence[Account]:
         """Return all accounts, by subject."""
+        ...
+
+    def agents_of(self, person: PrincipalId) -> Sequence[Account]:
+        """Return the accounts of agents that act for a person, by id."""
         ...
 
     def add_token(
@@ -306,6 +316,10 @@ class Transaction(Protocol):
     def idempotency(self) -> IdempotencyRecords: ...  # noqa: D102
     @property
     def clock(self) -> ClockRecords: ...  # noqa: D102
+    @property
+    def directory_users(self) -> DirectoryUserRecords: ...  # noqa: D102
+    @property
+    def directory_groups(self) -> DirectoryGroupRecords: ...  # noqa: D102
 
 
 class Store(Protocol):

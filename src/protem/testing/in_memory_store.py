@@ -32,6 +32,10 @@ from protem.testing.in_memory_account_records import (
     InMemoryClock,
     InMemoryIdempotency,
 )
+from protem.testing.in_memory_directory_records import (
+    InMemoryDirectoryGroups,
+    InMemoryDirectoryUsers,
+)
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
 T = TypeVar("T")
@@ -96,6 +100,8 @@ class _Transaction(Access):
         self.accounts = InMemoryAccounts(self)
         self.idempotency = InMemoryIdempotency(self)
         self.clock = InMemoryClock(self)
+        self.directory_users = InMemoryDirectoryUsers(self)
+        self.directory_groups = InMemoryDirectoryGroups(self)
 
 
 class _Grants(Records):

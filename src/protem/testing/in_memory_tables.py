@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from protem.domain.approvals import Approval
+from protem.domain.directories import DirectoryGroup, DirectoryUser
 from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
-from protem.domain.identifiers import GrantId
+from protem.domain.identifiers import DirectoryId, GrantId
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
@@ -51,6 +52,9 @@ class Tables:
         default_factory=dict
     )
     clock: ClockReading | None = None
+    directory_users: dict[DirectoryId, DirectoryUser] = field(default_factory=dict)
+    directory_groups: dict[DirectoryId, DirectoryGroup] = field(default_factory=dict)
+    directory_members: set[tuple[DirectoryId, DirectoryId]] = field(default_factory=set)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -64,6 +68,9 @@ class Tables:
             tokens=dict(self.tokens),
             answers=dict(self.answers),
             clock=self.clock,
+            directory_users=dict(self.directory_users),
+            directory_groups=dict(self.directory_groups),
+            directory_members=set(self.directory_members),
         )
 
 

@@ -23,6 +23,7 @@ from protem.domain.errors import (
 from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
+from protem.testing.directory_records_contract import StoreDirectoryContract
 from protem.testing.store_leases_contract import StoreLeaseContract
 from protem.testing.store_records_contract import (
     StoreAccountContract,
@@ -246,5 +247,6 @@ class StoreContract(
     StoreRequestContract,
     StoreAccountContract,
     StoreClockContract,
+    StoreDirectoryContract,
 ):
     """All promises of a store."""
