@@ -190,7 +190,7 @@ def _people(stage: Stage, transaction: Transaction) -> None:
         )
 
 
-def build(store: InMemoryStore | None = None) -> Stage:
+def build(store: Any = None, identity: Any = LocalIdentity) -> Stage:
     """Return a control plane that does not run yet."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
         Ed25519PrivateKey,
@@ -207,7 +207,7 @@ def build(store: InMemoryStore | None = None) -> Stage:
         store=store,
         policy=InMemoryPolicy(*_rules()),
         catalogue=catalogue,
-        identity=LocalIdentity(store, clock),
+        identity=identity(store, clock),
         clock=clock,
         randomness=SystemRandomness(),
         audit_log=InMemoryAuditLog(store),

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from protem.bootstrap.scim_settings import ScimSettings
 from protem.bootstrap.secret_references import SecretReference
 from protem.bootstrap.settings_table import Duration, SettingsTable, Text
 from protem.domain.errors import InvalidError, ProtemError
@@ -99,6 +100,7 @@ class IdentitySettings(SettingsTable):
     """``[identity]``."""
 
     local: LocalIdentitySettings = LocalIdentitySettings()
+    scim: dict[str, ScimSettings] = {}
 
 
 class Login(SettingsTable):
@@ -172,6 +174,11 @@ class Settings(SettingsTable):
     def _names_are_names(self) -> Settings:
         for name in self.targets:
             _as_value_error(f"targets.{name}", lambda name=name: declared_target(name, self))
+        for name, declared in self.identity.scim.items():
+            _as_value_error(
+                f"identity.scim.{name}",
+                lambda name=name, declared=declared: declared.source(name),
+            )
         for name in self.identity.local.users:
             where = f"identity.local.users.{name}"
             _as_value_error(where, lambda name=name: declared_principal(name, self))

@@ -111,7 +111,7 @@ class EmailAddress:
 
     value: str
     kind: str | None = None
-    primary: bool = False
+    primary: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
