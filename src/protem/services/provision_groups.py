@@ -185,13 +185,13 @@ def _current(
 def _changed(
     source: DirectorySource, before: DirectoryGroup, change: GroupChange
 ) -> DirectoryGroup:
-    display_name = change.display_name or before.display_name
-    external_id = None if change.forgets_external_id else change.external_id or before.external_id
+    display_name = before.display_name if change.display_name is None else change.display_name
+    external_id = before.external_id if change.external_id is None else change.external_id
     return replace(
         before,
         name=source.group_name(display_name),
         display_name=display_name,
-        external_id=external_id,
+        external_id=None if change.forgets_external_id else external_id,
     )
 
 
