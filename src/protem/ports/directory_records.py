@@ -119,6 +119,10 @@ class DirectoryGroupRecords(Protocol):
         """Return the members of a group, by id."""
         ...
 
+    def member_ids(self, group_id: DirectoryId) -> Sequence[DirectoryId]:
+        """Return the ids of the members alone, in order: groups are large, changes small."""
+        ...
+
     def of_user(self, user_id: DirectoryId) -> Sequence[DirectoryGroup]:
         """Return the groups that a user is in, by id."""
         ...

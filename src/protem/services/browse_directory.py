@@ -213,7 +213,7 @@ def _values_of_group(view: Transaction, group: DirectoryGroup) -> Values:
             case Attribute.DISPLAY_NAME:
                 return (group.display_name,)
             case Attribute.MEMBER:
-                return tuple(user.id for user in view.directory_groups.members(group.id))
+                return view.directory_groups.member_ids(group.id)
             case _:
                 return ()
 

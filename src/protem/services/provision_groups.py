@@ -137,7 +137,7 @@ async def change_group(
         )
         concerned = joined | left
         if group.name != before.name:
-            concerned |= {user.id for user in transaction.directory_groups.members(group.id)}
+            concerned |= set(transaction.directory_groups.member_ids(group.id))
         return group, _sync(transaction, source, concerned, now)
 
     group, touched = await around.store.write(work)
@@ -162,7 +162,7 @@ async def remove_group(
 
     def work(transaction: Transaction) -> set[PrincipalId]:
         group = _current(transaction, source, group_id, expected)
-        members = {user.id for user in transaction.directory_groups.members(group.id)}
+        members = set(transaction.directory_groups.member_ids(group.id))
         left = _principals(transaction, group, members)
         transaction.directory_groups.remove(source.name, group.id)
         transaction.audit.append(
@@ -207,7 +207,7 @@ def _edit_members(
     """Store who is in it after the edits; return who joined and who left."""
     if not edits:
         return set(), set()
-    before = {user.id for user in transaction.directory_groups.members(group.id)}
+    before = set(transaction.directory_groups.member_ids(group.id))
     after = set(before)
     for step in edits:
         match step.edit:

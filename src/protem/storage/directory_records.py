@@ -146,6 +146,11 @@ class DirectoryGroupTable:
         """Return the members of a group, by id."""
         return tuple(map(_user, self._session.rows(statements.MEMBERS, {"group_id": group_id})))
 
+    def member_ids(self, group_id: DirectoryId) -> Sequence[DirectoryId]:
+        """Return the ids of the members, in order."""
+        rows = self._session.rows(statements.MEMBER_IDS, {"group_id": group_id})
+        return tuple(DirectoryId(user_id) for (user_id,) in rows)
+
     def of_user(self, user_id: DirectoryId) -> Sequence[DirectoryGroup]:
         """Return the groups that a user is in, by id."""
         rows = self._session.rows(statements.GROUPS_OF_USER, {"user_id": user_id})

@@ -94,6 +94,11 @@ MEMBERS = _compiled(
     .where(directory_members.c.group_id == bindparam("group_id"))
     .order_by(directory_users.c.id)
 )
+MEMBER_IDS = _compiled(
+    select(directory_members.c.user_id)
+    .where(directory_members.c.group_id == bindparam("group_id"))
+    .order_by(directory_members.c.user_id)
+)
 GROUPS_OF_USER = _compiled(
     select(*directory_groups.c)
     .join(directory_members, directory_members.c.group_id == directory_groups.c.id)

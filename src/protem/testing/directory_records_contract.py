@@ -195,6 +195,7 @@ class StoreDirectoryContract:
 
         one, two = directory_id(1), directory_id(2)
         assert await store.read(members(1)) == [one, two]
+        assert await store.read(lambda tx: tx.directory_groups.member_ids(one)) == (one, two)
         assert await store.read(groups(2)) == [one, two]
         for _ in range(2):
             await store.write(lambda tx: tx.directory_groups.leave(one, [one, directory_id(3)]))

@@ -125,6 +125,9 @@ class InMemoryDirectoryGroups(Records):
         ids = sorted(user for group, user in tables.directory_members if group == group_id)
         return tuple(tables.directory_users[user_id] for user_id in ids)
 
+    def member_ids(self, group_id: DirectoryId) -> Sequence[DirectoryId]:
+        return tuple(user.id for user in self.members(group_id))
+
     def of_user(self, user_id: DirectoryId) -> Sequence[DirectoryGroup]:
         tables = self._transaction.readable
         ids = sorted(group for group, user in tables.directory_members if user == user_id)
