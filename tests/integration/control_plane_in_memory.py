@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -190,7 +191,7 @@ def _people(stage: Stage, transaction: Transaction) -> None:
         )
 
 
-def build(store: InMemoryStore | None = None, sign_in: Any = ()) -> Stage:
+def build(store: Any = None, identity: Any = None, sign_in: Any = ()) -> Stage:
     """Return a control plane that does not run yet; ``sign_in`` is providers with their rules."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
         Ed25519PrivateKey,
@@ -198,6 +199,8 @@ def build(store: InMemoryStore | None = None, sign_in: Any = ()) -> Stage:
 
     store = store or InMemoryStore()
     clock = SystemClock()
+    if identity is None:
+        identity = partial(LocalIdentity, issuers=frozenset(one.issuer for one, _ in sign_in))
     connector = InMemoryConnector(clock, name=TARGET)
     catalogue = InMemoryCatalogue()
     target = Target(name=TARGET, scheme="postgresql", labels={"env": "prod"})
@@ -207,7 +210,7 @@ def build(store: InMemoryStore | None = None, sign_in: Any = ()) -> Stage:
         store=store,
         policy=InMemoryPolicy(*_rules()),
         catalogue=catalogue,
-        identity=LocalIdentity(store, clock, issuers=frozenset(p.issuer for p, _ in sign_in)),
+        identity=identity(store, clock),
         clock=clock,
         randomness=SystemRandomness(),
         audit_log=InMemoryAuditLog(store),

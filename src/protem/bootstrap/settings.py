@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from protem.bootstrap.oidc_settings import OidcProviderSettings, ProviderName
+from protem.bootstrap.scim_settings import ScimSettings
 from protem.bootstrap.secret_references import SecretReference
 from protem.bootstrap.session_settings import SessionSettings
 from protem.bootstrap.settings_table import Duration, SettingsTable, Text
@@ -105,6 +106,7 @@ class IdentitySettings(SettingsTable):
     oidc: dict[ProviderName, OidcProviderSettings] = {}
     sessions: SessionSettings = SessionSettings()
     workloads: dict[WorkloadName, WorkloadSettings] = {}
+    scim: dict[str, ScimSettings] = {}
 
     @model_validator(mode="after")
     def _issuers_are_told_apart(self) -> IdentitySettings:
@@ -188,6 +190,11 @@ class Settings(SettingsTable):
     def _names_are_names(self) -> Settings:
         for name in self.targets:
             _as_value_error(f"targets.{name}", lambda name=name: declared_target(name, self))
+        for name, declared in self.identity.scim.items():
+            _as_value_error(
+                f"identity.scim.{name}",
+                lambda name=name, declared=declared: declared.source(name),
+            )
         for name in self.identity.local.users:
             where = f"identity.local.users.{name}"
             _as_value_error(where, lambda name=name: declared_principal(name, self))

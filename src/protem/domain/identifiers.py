@@ -70,3 +70,19 @@ class GroupName(_Identifier):
     __slots__ = ()
     pattern = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
     what = "group name"
+
+
+class DirectoryName(_Identifier):
+    """``okta``: what the settings call a directory that provisions people."""
+
+    __slots__ = ()
+    pattern = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+    what = "directory name (lower-case letters, digits and dashes, at most 63)"
+
+
+class DirectoryId(_Identifier):
+    """How we call a user or group of a directory towards it: the form of a ``GrantId``."""
+
+    __slots__ = ()
+    pattern = GrantId.pattern
+    what = "directory id (26 lower-case letters and digits)"

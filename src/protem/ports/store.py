@@ -19,6 +19,7 @@ from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
+from protem.ports.directory_records import DirectoryGroupRecords, DirectoryUserRecords
 from protem.ports.session_records import SessionRecords, SpentProofRecords
 
 T = TypeVar("T")
@@ -186,10 +187,15 @@ class AuditRecords(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A local account: the principal and whether it may sign in."""
+    """An account: the principal, and whether it may sign in.
+
+    Attributes:
+        manager: whom the directory that provisions it names as this person's manager.
+    """
 
     principal: Principal
     disabled: bool = False
+    manager: PrincipalId | None = None
 
 
 class AccountRecords(Protocol):
@@ -209,6 +215,10 @@ class AccountRecords(Protocol):
 
     def list(self) -> Sequence[Account]:
         """Return all accounts, by subject."""
+        ...
+
+    def agents_of(self, person: PrincipalId) -> Sequence[Account]:
+        """Return the accounts of agents that act for a person, by id."""
         ...
 
     def add_token(
@@ -311,6 +321,10 @@ class Transaction(Protocol):
     def sessions(self) -> SessionRecords: ...  # noqa: D102
     @property
     def spent_proofs(self) -> SpentProofRecords: ...  # noqa: D102
+    @property
+    def directory_users(self) -> DirectoryUserRecords: ...  # noqa: D102
+    @property
+    def directory_groups(self) -> DirectoryGroupRecords: ...  # noqa: D102
 
 
 class Store(Protocol):

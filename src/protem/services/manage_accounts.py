@@ -99,11 +99,11 @@ async def declare_accounts(around: Surroundings, declared: Sequence[Principal]) 
         for known_id, account in known.items():
             gone = known_id not in wanted and DECLARED in account.principal.groups
             if gone and not account.disabled:
-                _, touched = _disable(transaction, account, audit_events.SYSTEM, now)
+                _, touched = disable_in(transaction, account, audit_events.SYSTEM, now)
                 changed |= touched
         return changed
 
-    _tell(around, await around.store.write(work))
+    tell(around, await around.store.write(work))
 
 
 async def disable_account(around: Surroundings, actor: str, subject: PrincipalId) -> Account:
@@ -118,10 +118,10 @@ async def disable_account(around: Surroundings, actor: str, subject: PrincipalId
         account = transaction.accounts.get(subject)
         if account.disabled:
             return account, set()
-        return _disable(transaction, account, actor, now)
+        return disable_in(transaction, account, actor, now)
 
     account, touched = await around.store.write(work)
-    _tell(around, touched | {subject})
+    tell(around, touched | {subject})
     return account
 
 
@@ -183,15 +183,16 @@ def _put(
     return account
 
 
-def _disable(
+def disable_in(
     transaction: Transaction, account: Account, actor: str, now: datetime
 ) -> tuple[Account, set[PrincipalId]]:
-    """Return the disabled account and everyone whose sessions or grants this touched."""
-    agents = [
-        other.principal.id
-        for other in transaction.accounts.list()
-        if other.principal.acts_for == account.principal.id
-    ]
+    """Disable inside a transaction: tokens are dropped, what is open ends or is cancelled.
+
+    Returns:
+        The disabled account, and everyone whose sessions or grants this touched; ``tell`` them
+        after the commit.
+    """
+    agents = [agent.principal.id for agent in transaction.accounts.agents_of(account.principal.id)]
     disabled = _put(transaction, replace(account, disabled=True), actor, "disabled", now)
     for principal_id in [account.principal.id, *agents]:
         transaction.accounts.drop_tokens(principal_id)
@@ -220,7 +221,7 @@ def _stop(transaction: Transaction, grant: Grant, actor: str, now: datetime) -> 
     transaction.audit.append(event)
 
 
-def _tell(around: Surroundings, changed: Iterable[PrincipalId]) -> None:
+def tell(around: Surroundings, changed: Iterable[PrincipalId]) -> None:
     """Forget remembered proofs, and wake the reconciler: what must end is due now."""
     if isinstance(around.identity, RemembersPrincipals):
         for principal_id in changed:

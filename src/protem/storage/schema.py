@@ -173,10 +173,13 @@ accounts = Table(
     Column("kind", Text, nullable=False),
     Column("acts_for", Text),
     Column("disabled", Integer, nullable=False),
+    Column("manager", Text),
     PrimaryKeyConstraint("id"),
     CheckConstraint(_among("kind", PrincipalKind), name="kind"),
     CheckConstraint("disabled IN (0, 1)", name="disabled"),
 )
+_acts = accounts.c.acts_for.is_not(None)
+Index("accounts_agents", accounts.c.acts_for, sqlite_where=_acts, postgresql_where=_acts)
 
 account_groups = Table(
     "account_groups",

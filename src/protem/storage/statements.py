@@ -190,6 +190,9 @@ ACCOUNT_CHANGE = _compiled(
     .where(accounts.c.id == bindparam("account"))
     .values({c.name: bindparam(c.name) for c in accounts.c if c.name not in ("id", "subject")})
 )
+ACCOUNT_AGENTS = _compiled(
+    select(*accounts.c).where(accounts.c.acts_for == bindparam("person")).order_by(accounts.c.id)
+)
 ACCOUNT_LIST = _compiled(select(*accounts.c).order_by(accounts.c.subject, accounts.c.id))
 ACCOUNT_MEMBERS = _compiled(
     select(*accounts.c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from protem.storage.account_records import AccountTable, IdempotencyTable
 from protem.storage.clock_records import ClockTable
+from protem.storage.directory_records import DirectoryGroupTable, DirectoryUserTable
 from protem.storage.grant_records import GrantTable, WorkTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
 from protem.storage.session import Session
@@ -67,3 +68,13 @@ class SqlTransaction:
     def spent_proofs(self) -> SpentProofTable:
         """What may be shown once only."""
         return SpentProofTable(self._session)
+
+    @property
+    def directory_users(self) -> DirectoryUserTable:
+        """Users of directories."""
+        return DirectoryUserTable(self._session)
+
+    @property
+    def directory_groups(self) -> DirectoryGroupTable:
+        """Groups of directories."""
+        return DirectoryGroupTable(self._session)

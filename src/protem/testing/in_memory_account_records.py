@@ -38,6 +38,11 @@ class InMemoryAccounts(Records):
             sorted(accounts, key=lambda a: (a.principal.id.subject, a.principal.id.issuer))
         )
 
+    def agents_of(self, person: PrincipalId) -> Sequence[Account]:
+        accounts = self._transaction.readable.accounts.values()
+        theirs = (account for account in accounts if account.principal.acts_for == person)
+        return tuple(sorted(theirs, key=lambda account: str(account.principal.id)))
+
     def add_token(
         self, *, token_hash: bytes, owner: PrincipalId, expires_at: datetime, single_use: bool
     ) -> None:

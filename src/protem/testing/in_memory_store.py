@@ -32,6 +32,10 @@ from protem.testing.in_memory_account_records import (
     InMemoryClock,
     InMemoryIdempotency,
 )
+from protem.testing.in_memory_directory_records import (
+    InMemoryDirectoryGroups,
+    InMemoryDirectoryUsers,
+)
 from protem.testing.in_memory_session_records import InMemorySessions, InMemorySpentProofs
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
@@ -99,6 +103,8 @@ class _Transaction(Access):
         self.clock = InMemoryClock(self)
         self.sessions = InMemorySessions(self)
         self.spent_proofs = InMemorySpentProofs(self)
+        self.directory_users = InMemoryDirectoryUsers(self)
+        self.directory_groups = InMemoryDirectoryGroups(self)
 
 
 class _Grants(Records):

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from protem.domain.approvals import Approval
+from protem.domain.directories import DirectoryGroup, DirectoryUser
 from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
-from protem.domain.identifiers import GrantId
+from protem.domain.identifiers import DirectoryId, GrantId
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.sign_in_sessions import SignInSession
@@ -54,6 +55,9 @@ class Tables:
     clock: ClockReading | None = None
     sessions: dict[bytes, SignInSession] = field(default_factory=dict)
     spent_proofs: dict[bytes, datetime] = field(default_factory=dict)
+    directory_users: dict[DirectoryId, DirectoryUser] = field(default_factory=dict)
+    directory_groups: dict[DirectoryId, DirectoryGroup] = field(default_factory=dict)
+    directory_members: set[tuple[DirectoryId, DirectoryId]] = field(default_factory=set)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -69,6 +73,9 @@ class Tables:
             clock=self.clock,
             sessions=dict(self.sessions),
             spent_proofs=dict(self.spent_proofs),
+            directory_users=dict(self.directory_users),
+            directory_groups=dict(self.directory_groups),
+            directory_members=set(self.directory_members),
         )
 
 

@@ -23,6 +23,7 @@ from protem.domain.errors import (
 from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
+from protem.testing.directory_records_contract import StoreDirectoryContract
 from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.store_leases_contract import StoreLeaseContract
 from protem.testing.store_records_contract import (
@@ -248,5 +249,6 @@ class StoreContract(
     StoreAccountContract,
     StoreClockContract,
     StoreSessionContract,
+    StoreDirectoryContract,
 ):
     """All promises of a store."""

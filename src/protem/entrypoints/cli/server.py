@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +21,10 @@ from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.invocation import common_options, current
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from protem.bootstrap.plane import ControlPlane
+    from protem.bootstrap.settings import Settings
     from protem.services.surroundings import Surroundings
 
 T = TypeVar("T")
@@ -51,13 +55,35 @@ def command(context: click.Context, config: Path) -> None:
 
     settings = load_settings(config)
     server = settings.server
+    mounts = _mounts(settings, config.absolute().parent)
     run_server(
         settings,
         config.absolute().parent,
         lambda plane: install(
-            create_app(plane, allowed_hosts=server.allowed_hosts), public_url=server.public_url
+            create_app(plane, allowed_hosts=server.allowed_hosts, mounts=mounts(plane)),
+            public_url=server.public_url,
         ),
     )
+
+
+def _mounts(settings: Settings, folder: Path) -> Callable[[ControlPlane], Mapping[str, ASGIApp]]:
+    """Return what is mounted beside the API, once there is a control plane.
+
+    The tokens are read now, so that a server that cannot have them does not start.
+    """
+    from protem.bootstrap.scim_settings import trusted_directories  # the extra
+
+    directories = trusted_directories(settings.identity.scim, folder)
+
+    def mounts(plane: ControlPlane) -> Mapping[str, ASGIApp]:
+        if not directories:
+            return {}
+        from protem.entrypoints.scim.app import PREFIX, create_scim_app  # an extra of its own
+
+        public_url = settings.server.public_url
+        return {PREFIX: create_scim_app(plane.around, directories, public_url=public_url)}
+
+    return mounts
 
 
 @command.command("init")

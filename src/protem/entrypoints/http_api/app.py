@@ -5,11 +5,12 @@ Here: putting the parts together. Not here: routes (resources), and running it (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp
 
 from protem.bootstrap.plane import ControlPlane
 from protem.entrypoints.http_api import openapi_document, problem_responses
@@ -47,12 +48,18 @@ _RESOURCES = (
 )
 
 
-def create_app(plane: ControlPlane, *, allowed_hosts: Sequence[str] = ()) -> FastAPI:
+def create_app(
+    plane: ControlPlane,
+    *,
+    allowed_hosts: Sequence[str] = (),
+    mounts: Mapping[str, ASGIApp] | None = None,
+) -> FastAPI:
     """Return the application; the caller runs ``plane.running()`` around serving it.
 
     Args:
         plane: what it serves.
         allowed_hosts: names that the Host header may have; empty allows any.
+        mounts: applications with errors and callers of their own, by their path.
     """
     metrics = Metrics()
     middleware = [Middleware(RequestBoundary, metrics=metrics)]
@@ -70,5 +77,7 @@ def create_app(plane: ControlPlane, *, allowed_hosts: Sequence[str] = ()) -> Fas
     problem_responses.install(app)
     for resource in _RESOURCES:
         app.include_router(resource.router)
+    for path, mounted in (mounts or {}).items():
+        app.mount(path, mounted)
     app.openapi = lambda: openapi_document.document(app)  # type: ignore[method-assign]  # as documented
     return app

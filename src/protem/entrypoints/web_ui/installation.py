@@ -10,16 +10,12 @@ from fastapi import FastAPI
 from protem.entrypoints.http_api.pending_sign_in import PendingSignIns
 from protem.entrypoints.http_api.serving import Serving
 from protem.entrypoints.web_ui import (
+    audit_pages,
     device_pages,
     grant_lists,
     inbox_page,
     live_news,
     oidc_pages,
-from protem.entrypoints.web_ui import (
-    audit_pages,
-    grant_lists,
-    inbox_page,
-    live_news,
     policy_pages,
     request_pages,
     review_pages,

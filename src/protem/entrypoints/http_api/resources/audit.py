@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from protem.domain.decisions import PolicyAction
 from protem.entrypoints.http_api.documents import json_response
@@ -35,7 +36,7 @@ async def get_entries(
     )
 
 
-@router.get("/checkpoint")
+@router.get("/checkpoint", response_class=PlainTextResponse)
 async def get_checkpoint(request: Request) -> Response:
     """Return the newest signed head as text (C2SP tlog-checkpoint)."""
     await caller(request)
@@ -43,7 +44,7 @@ async def get_checkpoint(request: Request) -> Response:
     return Response(note, media_type="text/plain; charset=utf-8")
 
 
-@router.get("/key")
+@router.get("/key", response_class=PlainTextResponse)
 async def get_key(request: Request) -> Response:
     """Return the log's verifier key as text (C2SP signed-note)."""
     await caller(request)

@@ -26,6 +26,13 @@ from protem.ports.announcer import Watch
 from protem.ports.store import AuditEntry, Transaction
 from protem.services.view_grants import Looker
 
+
+class _Stream(Response):
+    """What the document says of the answer; an ``EventSourceResponse`` names no type of its own."""
+
+    media_type = "text/event-stream"
+
+
 router = APIRouter(prefix="/v1/events", tags=["events"])
 _BATCH = 200
 _MOST_STREAMS = 8
@@ -36,7 +43,7 @@ _STOP_WITHIN_SECONDS = 1.0
 _PING_SECONDS = 14
 
 
-@router.get("")
+@router.get("", response_class=_Stream)
 async def get_events(request: Request) -> Response:
     """Stream events from now on, or from after ``Last-Event-ID``."""
     here = serving(request)

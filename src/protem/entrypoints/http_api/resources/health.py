@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from protem.domain.errors import ProtemError
 from protem.entrypoints.http_api.documents import json_response
@@ -43,7 +44,7 @@ async def readyz(request: Request) -> Response:
     return json_response(document, 200 if ready else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Figures as Prometheus text."""
     here = serving(request)
