@@ -7,11 +7,13 @@ Invariants:
 - Only the fingerprint of a token is looked up, so timing tells nothing about stored tokens.
 - A proof is remembered for at most ``REMEMBERED``, and is forgotten at once when its account
   changes in this process. Whatever is written is checked again in its own transaction.
+- An agent has its person's manager.
 - An agent is nobody while the person it acts for is disabled (law 6).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from protem.domain.bearer_tokens import fingerprint
@@ -66,11 +68,12 @@ class LocalIdentity:
             raise NotFoundError(f"there is no local account {principal_id}")
         account = transaction.accounts.get(principal_id)
         acts_for = account.principal.acts_for
-        if account.disabled or (
-            acts_for is not None and transaction.accounts.get(acts_for).disabled
-        ):
+        person = account if acts_for is None else transaction.accounts.get(acts_for)
+        if account.disabled or person.disabled:
             raise NotFoundError(f"account {principal_id.subject} is disabled")
-        return account.principal
+        if person.manager is None:
+            return account.principal
+        return replace(account.principal, manager=person.manager)
 
     def forget(self, principal_id: PrincipalId) -> None:
         """Look the principal up anew at its next call, and so its agents."""

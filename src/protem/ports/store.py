@@ -19,6 +19,12 @@ from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
+from protem.ports.review_records import (
+    CommentRecords,
+    DelegationRecords,
+    OfferRecords,
+    OncallRecords,
+)
 
 T = TypeVar("T")
 
@@ -185,10 +191,15 @@ class AuditRecords(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A local account: the principal and whether it may sign in."""
+    """An account: the principal, and whether it may sign in.
+
+    Attributes:
+        manager: whom the directory or the settings name as this person's manager.
+    """
 
     principal: Principal
     disabled: bool = False
+    manager: PrincipalId | None = None
 
 
 class AccountRecords(Protocol):
@@ -306,6 +317,14 @@ class Transaction(Protocol):
     def idempotency(self) -> IdempotencyRecords: ...  # noqa: D102
     @property
     def clock(self) -> ClockRecords: ...  # noqa: D102
+    @property
+    def offers(self) -> OfferRecords: ...  # noqa: D102
+    @property
+    def comments(self) -> CommentRecords: ...  # noqa: D102
+    @property
+    def delegations(self) -> DelegationRecords: ...  # noqa: D102
+    @property
+    def oncall(self) -> OncallRecords: ...  # noqa: D102
 
 
 class Store(Protocol):

@@ -40,6 +40,7 @@ class AccountTable:
             "kind": principal.kind,
             "acts_for": None if principal.acts_for is None else str(principal.acts_for),
             "disabled": int(account.disabled),
+            "manager": None if account.manager is None else str(account.manager),
         }
         if not self._session.change(statements.ACCOUNT_CHANGE, {**values, "account": name}):
             self._session.change(statements.ACCOUNT_ADD, values)
@@ -88,7 +89,7 @@ class AccountTable:
         return tuple(self._account(row).principal for row in rows)
 
     def _account(self, row: Row) -> Account:
-        name, _, display, kind, acts_for, disabled = row
+        name, _, display, kind, acts_for, disabled, manager = row
         groups = self._session.rows(statements.GROUPS_GET, {"account": name})
         principal = Principal(
             id=PrincipalId.parse(name),
@@ -97,7 +98,11 @@ class AccountTable:
             groups=frozenset(GroupName(group) for (group,) in groups),
             acts_for=None if acts_for is None else PrincipalId.parse(acts_for),
         )
-        return Account(principal=principal, disabled=bool(disabled))
+        return Account(
+            principal=principal,
+            disabled=bool(disabled),
+            manager=None if manager is None else PrincipalId.parse(manager),
+        )
 
 
 class IdempotencyTable:

@@ -173,6 +173,7 @@ accounts = Table(
     Column("kind", Text, nullable=False),
     Column("acts_for", Text),
     Column("disabled", Integer, nullable=False),
+    Column("manager", Text),
     PrimaryKeyConstraint("id"),
     CheckConstraint(_among("kind", PrincipalKind), name="kind"),
     CheckConstraint("disabled IN (0, 1)", name="disabled"),

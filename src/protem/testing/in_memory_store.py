@@ -32,6 +32,12 @@ from protem.testing.in_memory_account_records import (
     InMemoryClock,
     InMemoryIdempotency,
 )
+from protem.testing.in_memory_review_records import (
+    InMemoryComments,
+    InMemoryDelegations,
+    InMemoryOffers,
+    InMemoryOncall,
+)
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
 T = TypeVar("T")
@@ -96,6 +102,10 @@ class _Transaction(Access):
         self.accounts = InMemoryAccounts(self)
         self.idempotency = InMemoryIdempotency(self)
         self.clock = InMemoryClock(self)
+        self.offers = InMemoryOffers(self)
+        self.comments = InMemoryComments(self)
+        self.delegations = InMemoryDelegations(self)
+        self.oncall = InMemoryOncall(self)
 
 
 class _Grants(Records):

@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from protem.domain.approvals import Approval
+from protem.domain.comments import Comment
+from protem.domain.delegations import Delegation, DelegationId
 from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
+from protem.domain.offers import Offer
+from protem.domain.oncall import OncallAnswer, ScheduleName
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
@@ -51,6 +55,10 @@ class Tables:
         default_factory=dict
     )
     clock: ClockReading | None = None
+    offers: dict[tuple[GrantId, int], Offer] = field(default_factory=dict)
+    comments: dict[tuple[GrantId, int], Comment] = field(default_factory=dict)
+    delegations: dict[DelegationId, Delegation] = field(default_factory=dict)
+    oncall: dict[ScheduleName, OncallAnswer] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -64,6 +72,10 @@ class Tables:
             tokens=dict(self.tokens),
             answers=dict(self.answers),
             clock=self.clock,
+            offers=dict(self.offers),
+            comments=dict(self.comments),
+            delegations=dict(self.delegations),
+            oncall=dict(self.oncall),
         )
 
 

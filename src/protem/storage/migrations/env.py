@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from protem.storage import review_tables  # noqa: F401  # its tables join the metadata
 from protem.storage.schema import metadata
 
 context.configure(
