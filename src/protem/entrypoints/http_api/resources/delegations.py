@@ -35,8 +35,8 @@ async def post_delegation(request: Request) -> Response:
     return json_response(of_delegation(made), 201)
 
 
-@router.delete("/{delegation_id}")
-async def delete_delegation(request: Request, delegation_id: str) -> Response:
+@router.post("/{delegation_id}/end")
+async def post_end(request: Request, delegation_id: str) -> Response:
     """End one now."""
     principal = await caller(request)
     ended = await end_delegation(serving(request).around, principal, DelegationId(delegation_id))
