@@ -4,10 +4,11 @@ import pytest
 
 from protem.storage.sqlite_store import SqliteStore
 from protem.testing.in_memory_store import InMemoryStore
+from protem.testing.review_records_contract import ReviewRecordsContract
 from protem.testing.store_contract import StoreContract
 
 
-class TestInMemoryStore(StoreContract):
+class TestInMemoryStore(StoreContract, ReviewRecordsContract):
     """The fake keeps the store's promises."""
 
     @pytest.fixture
@@ -18,7 +19,7 @@ class TestInMemoryStore(StoreContract):
         await store.close()
 
 
-class TestSqliteStore(StoreContract):
+class TestSqliteStore(StoreContract, ReviewRecordsContract):
     """SQLite keeps the store's promises."""
 
     @pytest.fixture

@@ -91,6 +91,7 @@ class UserSettings(SettingsTable):
     kind: Literal["person", "workload", "agent"] = "person"
     groups: list[str] = []
     acts_for: str | None = None
+    manager: str | None = None
 
 
 class LocalIdentitySettings(SettingsTable):
@@ -300,6 +301,7 @@ def principal_of(name: str, user: UserSettings) -> Principal:
         kind=PrincipalKind(user.kind),
         groups=frozenset(GroupName(group) for group in user.groups),
         acts_for=None if user.acts_for is None else local_id(user.acts_for),
+        manager=None if user.manager is None else local_id(user.manager),
     )
 
 

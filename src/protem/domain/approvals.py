@@ -7,13 +7,14 @@ Invariants (law 6):
 - An approval counts only for the digest that it names.
 - People count, not accounts: an agent's yes is its person's, and one person counts once.
 - Nobody counts for their own request.
+- A stage is open once every earlier one is met by other people than it needs itself.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from protem.domain.canonical_json import JsonValue
@@ -69,37 +70,120 @@ class Approval:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewProgress:
+    """How far a request is on its way through the stages.
+
+    Attributes:
+        stage: the open one: the first that is not met; None when all are.
+        stages: all there are, in order.
+        missing: what the open stage still asks for; each count is what is left.
+        later: what later stages ask for.
+    """
+
+    stage: int | None
+    stages: tuple[int, ...]
+    missing: tuple[ApprovalRequirement, ...] = ()
+    later: tuple[ApprovalRequirement, ...] = ()
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the form that is shown beside a request."""
+        return {
+            "stage": self.stage,
+            "stages": list(self.stages),
+            "asked_now": [need.to_json() for need in self.missing],
+            "asked_later": [need.to_json() for need in self.later],
+        }
+
+
 def is_quorate(
     requirements: Sequence[ApprovalRequirement],
     approvers: Iterable[Principal],
     requester: Principal,
 ) -> bool:
-    """Say whether ``approvers``, all eligible now, meet every requirement.
+    """Say whether ``approvers``, all eligible now, meet every requirement of every stage.
 
     Each person fills at most one place, so "one from A and one from B" takes two people.
     """
+    return review_progress(requirements, approvers, requester).stage is None
+
+
+def review_progress(
+    requirements: Sequence[ApprovalRequirement],
+    approvers: Iterable[Principal],
+    requester: Principal,
+) -> ReviewProgress:
+    """Return which stage is open when ``approvers``, all eligible now, have said yes."""
     people = {approver.person: approver for approver in approvers}
     people.pop(requester.person, None)
-    places = [need.groups for need in requirements for _ in range(need.count)]
+    stages = tuple(sorted({need.stage for need in requirements}))
     filled: dict[int, PrincipalId] = {}
-    return all(_seat(place, places, people, filled, set()) for place in range(len(places)))
+    needs = sorted(requirements, key=lambda need: need.stage)
+    places = [
+        (need, tuple(person for person, who in people.items() if need.admits(who)))
+        for need in needs
+        for _ in range(need.count)
+    ]
+    fitting = [who for _, who in places]
+    for stage in stages:
+        mine = [at for at, (need, _) in enumerate(places) if need.stage == stage]
+        empty = [at for at in mine if not _seat(at, fitting, filled, set())]
+        if empty:
+            return ReviewProgress(
+                stage=stage,
+                stages=stages,
+                missing=_left([places[at][0] for at in empty]),
+                later=tuple(need for need in needs if need.stage > stage),
+            )
+    return ReviewProgress(stage=None, stages=stages)
+
+
+def is_their_turn(
+    requirements: Sequence[ApprovalRequirement],
+    approvers: Sequence[Principal],
+    requester: Principal,
+    reviewer: Principal,
+) -> bool:
+    """Say whether a yes of ``reviewer`` may be taken now, given those of ``approvers``.
+
+    It may when it fills a place of the open stage. It may not when it could count for a later
+    stage only: a yes given before its stage is open would skip that stage's turn. One that fits no
+    place at all may be taken; it counts for nothing.
+    """
+    before = review_progress(requirements, approvers, requester)
+    after = review_progress(requirements, [*approvers, reviewer], requester)
+    if before.stage is None or after.stage != before.stage:
+        return True
+    if _wanted(after) < _wanted(before):
+        return True
+    return not any(need.admits(reviewer) for need in before.later)
+
+
+def _wanted(progress: ReviewProgress) -> int:
+    return sum(need.count for need in progress.missing)
+
+
+def _left(empty: Sequence[ApprovalRequirement]) -> tuple[ApprovalRequirement, ...]:
+    """Return each requirement of the empty places once, with how many places are empty."""
+    counts: dict[ApprovalRequirement, int] = {}
+    for need in empty:
+        counts[need] = counts.get(need, 0) + 1
+    return tuple(replace(need, count=count) for need, count in counts.items())
 
 
 def _seat(
     place: int,
-    places: Sequence[frozenset[str]],
-    people: dict[PrincipalId, Principal],
+    places: Sequence[Sequence[PrincipalId]],
     filled: dict[int, PrincipalId],
     tried: set[PrincipalId],
 ) -> bool:
     """Fill ``place``, moving people already seated if need be (augmenting path)."""
-    for person, approver in people.items():
-        fits = not places[place] or bool(places[place] & approver.groups)
-        if person in tried or not fits:
+    for person in places[place]:
+        if person in tried:
             continue
         tried.add(person)
         taken = next((at for at, who in filled.items() if who == person), None)
-        if taken is None or _seat(taken, places, people, filled, tried):
+        if taken is None or _seat(taken, places, filled, tried):
             filled[place] = person
             return True
     return False

@@ -109,10 +109,14 @@ def _of_revision(
     )
 
 
-def reviewed(grant: Grant, approval: Approval) -> AuditEvent:
-    """A reviewer said yes or no to one digest."""
+def reviewed(grant: Grant, approval: Approval, through: Iterable[PrincipalId] = ()) -> AuditEvent:
+    """A reviewer said yes or no to one digest, perhaps in place of others."""
     kind = "request.approved" if approval.verdict is Verdict.APPROVE else "request.denied"
-    return of_grant(kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json())
+    stood_in_for: list[JsonValue] = [*sorted(map(str, through))]
+    more: dict[str, JsonValue] = {"stood_in_for": stood_in_for} if stood_in_for else {}
+    return of_grant(
+        kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json(), **more
+    )
 
 
 def allowed(grant: Grant, decision: Decision, at: datetime) -> AuditEvent:

@@ -17,7 +17,7 @@ from protem.domain.canonical_json import JsonValue
 from protem.domain.errors import DeniedError
 from protem.domain.identifiers import GroupName
 from protem.domain.plans import Trait
-from protem.domain.principals import Principal
+from protem.domain.principals import Principal, PrincipalId
 from protem.domain.scopes import Privilege, Scope
 from protem.domain.targets import Target
 
@@ -70,11 +70,40 @@ class RuleFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequirement:
-    """``count`` distinct people, each in one of ``groups`` (empty: anyone who may approve)."""
+    """``count`` distinct people, each in one of ``groups`` or among ``people``.
+
+    Where both are empty, anyone who may approve.
+
+    Attributes:
+        stage: asked once all requirements of earlier stages are met.
+        people: named one by one, such as the requester's manager.
+    """
 
     count: int
     groups: frozenset[GroupName] = frozenset()
     rule: str = ""
+    stage: int = 1
+    people: frozenset[PrincipalId] = frozenset()
+
+    def admits(self, approver: Principal) -> bool:
+        """Say whether ``approver`` may fill a place here."""
+        if not self.groups and not self.people:
+            return True
+        speaks_as = approver.speaks_for | {approver.person, approver.id}
+        return bool(self.groups & approver.groups or self.people & speaks_as)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the form in a decision; ``stage`` and ``people`` only where they say something."""
+        form: dict[str, JsonValue] = {
+            "count": self.count,
+            "groups": sorted(self.groups),
+            "rule": self.rule,
+        }
+        if self.stage != 1:
+            form["stage"] = self.stage
+        if self.people:
+            form["people"] = sorted(map(str, self.people))
+        return form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +115,7 @@ class Question:
         duration: asked; for ``extend``, the total from activation to the new expiry.
         tags: marks such as ``pii`` that the scope touches at the target.
         at: the moment of the question, UTC.
+        start: when the access asked for would begin; None: at once.
     """
 
     action: PolicyAction
@@ -101,6 +131,12 @@ class Question:
     reason: str = ""
     ticket: str = ""
     requester: Principal | None = None
+    start: datetime | None = None
+
+    @property
+    def starts_at(self) -> datetime:
+        """The moment at which the access asked for would begin."""
+        return self.start or self.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +146,7 @@ class Decision:
     Attributes:
         approvals: all of these must be met when the outcome is ``needs_approval``.
         longest: the ceiling on duration that the deciding rules set, if any.
+        approval_lasts: how long each yes counts after it was given, where a rule says so.
         policy_digest: which policy set decided.
     """
 
@@ -118,9 +155,13 @@ class Decision:
     approvals: tuple[ApprovalRequirement, ...] = ()
     longest: timedelta | None = None
     policy_digest: str = ""
+    approval_lasts: timedelta | None = None
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the form that is logged and shown."""
+        lasting: dict[str, JsonValue] = {}
+        if self.approval_lasts is not None:
+            lasting["approval_lasts_seconds"] = int(self.approval_lasts.total_seconds())
         return {
             "outcome": self.outcome,
             "findings": [
@@ -133,12 +174,10 @@ class Decision:
                 }
                 for finding in self.findings
             ],
-            "approvals": [
-                {"count": need.count, "groups": sorted(need.groups), "rule": need.rule}
-                for need in self.approvals
-            ],
+            "approvals": [need.to_json() for need in self.approvals],
             "longest_seconds": None if self.longest is None else int(self.longest.total_seconds()),
             "policy_digest": self.policy_digest,
+            **lasting,
         }
 
 

@@ -132,6 +132,11 @@ def reopen(grant: Grant, *, revision: int, duration: timedelta, lapses_at: datet
     )
 
 
+def note(grant: Grant) -> Grant:
+    """Something was said or offered that changes no state; only the version tells."""
+    return replace(grant, version=grant.version + 1)
+
+
 def deny(grant: Grant, *, at: datetime) -> Grant:
     """Say no, for good."""
     return _move(grant, GrantState.DENIED, due_at=None, ended_at=at)

@@ -6,6 +6,7 @@ proved; that is the identity port.
 Invariants:
 - Identity is issuer + subject, never an e-mail address or a display name.
 - An agent names the person it acts for; for every rule about persons it *is* that person (law 6).
+- Identities that are one person name one of them; for every rule about persons they are that one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
@@ -60,15 +62,31 @@ class PrincipalId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A known actor with the groups it was in when it was read."""
+    """A known actor with the groups it was in when it was read.
+
+    Attributes:
+        alias_of: the identity by which its person counts, where that person has several.
+        manager: the person's manager, as far as accounts or a directory know.
+        oncall_as_of: when the oldest answer was read that puts it into a group of those on call.
+        speaks_for: who delegated to it; set only while it is asked about as a reviewer.
+    """
 
     id: PrincipalId
     display: str
     kind: PrincipalKind = PrincipalKind.PERSON
     groups: frozenset[GroupName] = frozenset()
     acts_for: PrincipalId | None = None
+    alias_of: PrincipalId | None = None
+    manager: PrincipalId | None = None
+    oncall_as_of: datetime | None = None
+    speaks_for: frozenset[PrincipalId] = frozenset()
 
     @property
     def person(self) -> PrincipalId:
-        """The person behind this actor: itself, or whom an agent acts for."""
-        return self.acts_for or self.id
+        """The person behind this actor: itself, whom an agent acts for, or whose alias it is."""
+        return self.alias_of or self.acts_for or self.id
+
+    @property
+    def other_person(self) -> PrincipalId | None:
+        """The person behind this actor where that is another identity; None: the actor itself."""
+        return self.person if self.person != self.id else None

@@ -9,6 +9,7 @@ Invariants:
   changes in this process. Whatever is written is checked again in its own transaction.
 - A session that nobody used for ``idle`` proves nobody; uses are noted here, and put on record by
   services.manage_sessions, so that proving costs no write.
+- An agent has its person's manager.
 - An agent is nobody while the person it acts for is disabled (law 6).
 - People of a provider that the settings do not name any more are nobody.
 """
@@ -16,6 +17,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from protem.domain.bearer_tokens import SESSION_IDLE, fingerprint
@@ -92,11 +94,12 @@ class LocalIdentity:
             raise NotFoundError(f"no provider here vouches for {principal_id}")
         account = transaction.accounts.get(principal_id)
         acts_for = account.principal.acts_for
-        if account.disabled or (
-            acts_for is not None and transaction.accounts.get(acts_for).disabled
-        ):
+        person = account if acts_for is None else transaction.accounts.get(acts_for)
+        if account.disabled or person.disabled:
             raise NotFoundError(f"account {principal_id.subject} is disabled")
-        return account.principal
+        if person.manager is None:
+            return account.principal
+        return replace(account.principal, manager=person.manager)
 
     def forget(self, principal_id: PrincipalId) -> None:
         """Look the principal up anew at its next call, and so its agents."""

@@ -204,6 +204,19 @@ def _is_self(question: Question) -> bool:
     return requester is not None and requester.person == question.principal.person
 
 
+def _is_manager(question: Question) -> bool:
+    requester, me = question.requester, question.principal
+    if requester is None or requester.manager is None:
+        return False
+    return requester.manager in me.speaks_for | {me.id, me.person}
+
+
+def _oncall_age(question: Question) -> int | None:
+    """Return the age of the rota's answer, rounded up: a rule on it must not be kinder than it."""
+    as_of = question.principal.oncall_as_of
+    return None if as_of is None else max(0, math.ceil((question.at - as_of).total_seconds()))
+
+
 _MOMENT: dict[str, _Fact] = {
     "at": _at,
     "weekday": lambda question: question.at.astimezone(UTC).isoweekday(),
@@ -216,6 +229,7 @@ _ASK: dict[str, _Fact] = _MOMENT | {
     "reason": lambda question: question.reason if question.reason.strip() else None,
     "ticket": lambda question: question.ticket if question.ticket.strip() else None,
     "profile": lambda question: question.profile,
+    "oncall_age_seconds": _oncall_age,
     "program": lambda question: question.program,
     "tables": lambda question: _tables(question.scope),
     "privileges": lambda question: list({each.action for each in question.scope.privileges}),
@@ -224,7 +238,11 @@ _ASK: dict[str, _Fact] = _MOMENT | {
         "by_profile" if trait is Trait.PROFILE else str(trait): _has_trait(trait) for trait in Trait
     },
 }
-_REVIEW: dict[str, _Fact] = _ASK | {"requester": _requester, "is_self": _is_self}
+_REVIEW: dict[str, _Fact] = _ASK | {
+    "requester": _requester,
+    "is_self": _is_self,
+    "is_manager": _is_manager,
+}
 
 
 def _facts_of(action: PolicyAction) -> Mapping[str, _Fact]:

@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from protem.domain.decisions import (
     ApprovalRequirement,
@@ -25,8 +26,9 @@ from protem.domain.decisions import (
 from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
+from protem.domain.principals import PrincipalId
 from protem.policy.option_hints import ASK_REASON, ASK_TICKET, next_step_for, shorten
-from protem.policy.policy_rules import TERM_ACTIONS, Rule
+from protem.policy.policy_rules import MANAGER, TERM_ACTIONS, Rule
 
 DEFAULT = "default"
 """The rule named where no written rule speaks: denial, and one approval."""
@@ -38,6 +40,10 @@ def combine(question: Question, applying: Sequence[Rule], digest: str) -> Decisi
     permits, forbids = about(action, applying)
     if forbids:
         return denied([forbidden(rule, question) for rule in forbids], digest)
+    permits, closed = _open_now(permits, question)
+    if grants(closed) and not grants(permits):
+        shut = [rule for rule in closed if not rule.terms.additional]
+        return denied([_outside(rule, question) for rule in shut], digest)
     if not grants(permits):
         return denied([_default_denial(action)], digest)
     findings = [rule.permitted for rule in permits]
@@ -48,6 +54,7 @@ def combine(question: Question, applying: Sequence[Rule], digest: str) -> Decisi
     if refusals:
         return denied(refusals, digest)
     ceilings = [rule.terms.longest for rule in permits if rule.terms.longest is not None]
+    lasting = [one for rule in permits if (one := rule.terms.approval_lasts) is not None]
     waivers, vetoes = about(PolicyAction.AUTO_APPROVE, applying)
     waived = bool(waivers) and not vetoes
     return Decision(
@@ -56,7 +63,27 @@ def combine(question: Question, applying: Sequence[Rule], digest: str) -> Decisi
         approvals=() if waived else approvals,
         longest=min(ceilings, default=None),
         policy_digest=digest,
+        approval_lasts=None if waived else min(lasting, default=None),
     )
+
+
+def _open_now(permits: Sequence[Rule], question: Question) -> tuple[list[Rule], list[Rule]]:
+    """Return the permits that count at this moment, and those outside of their windows."""
+    now: list[Rule] = []
+    closed: list[Rule] = []
+    for rule in permits:
+        window = rule.terms.window
+        counts = window is None or window.holds(question.starts_at)
+        (now if counts else closed).append(rule)
+    return now, closed
+
+
+def _outside(rule: Rule, question: Question) -> RuleFinding:
+    window = rule.terms.window
+    if window is None:  # pragma: no cover  # only rules with one are ever outside
+        return _unmet(rule, "not permitted now", None)
+    opens = window.next_opening(question.starts_at).astimezone(window.zone)
+    return _unmet(rule, f"permitted {window}; opens {opens:%a %Y-%m-%d %H:%M %Z}", None)
 
 
 def about(action: PolicyAction, rules: Sequence[Rule]) -> tuple[list[Rule], list[Rule]]:
@@ -96,18 +123,49 @@ def _approvals(
     permits: Sequence[Rule], question: Question, refusals: list[RuleFinding]
 ) -> tuple[ApprovalRequirement, ...]:
     """Return each distinct requirement once; add to ``refusals`` what names no group."""
-    needs: dict[tuple[int, frozenset[GroupName]], ApprovalRequirement] = {}
+    needs: dict[ApprovalRequirement, ApprovalRequirement] = {}
     for rule in permits:
         if rule.terms.approvals is None:
             continue
         try:
-            groups = _approver_groups(rule, question)
+            need = _requirement(rule, question)
         except InvalidError as error:
             refusals.append(failed(rule.id, rule.source, str(error)))
             continue
-        need = ApprovalRequirement(count=rule.terms.approvals, groups=groups, rule=rule.id)
-        needs.setdefault((need.count, groups), need)
+        needs.setdefault(replace(need, rule=""), need)
     return tuple(needs.values()) or (ApprovalRequirement(count=1, rule=DEFAULT),)
+
+
+def _requirement(rule: Rule, question: Question) -> ApprovalRequirement:
+    """Return whom a rule asks, with ``$label`` and ``$manager`` looked up.
+
+    Raises:
+        InvalidError: when one of them leads to nobody.
+    """
+    people = _manager_of(rule, question) if MANAGER in rule.terms.approvers else frozenset()
+    return ApprovalRequirement(
+        count=rule.terms.approvals or 1,
+        groups=_approver_groups(rule, question),
+        rule=rule.id,
+        stage=rule.terms.stage,
+        people=people,
+    )
+
+
+def _manager_of(rule: Rule, question: Question) -> frozenset[PrincipalId]:
+    """Return the requester's manager; nobody where others may fill the place as well."""
+    asks = question.principal
+    manager = asks.manager
+    if manager is not None and manager not in (asks.id, asks.person):
+        if rule.terms.approvals == 1 or len(rule.terms.approvers) > 1:
+            return frozenset({manager})
+        raise InvalidError(f"@approvals asks for {rule.terms.approvals} managers; one has one")
+    if len(rule.terms.approvers) > 1:
+        return frozenset()
+    raise InvalidError(
+        f"the manager of {asks.person.subject} must approve, and none is known;"
+        " ask whoever keeps accounts to name one"
+    )
 
 
 def _approver_groups(rule: Rule, question: Question) -> frozenset[GroupName]:
@@ -115,6 +173,8 @@ def _approver_groups(rule: Rule, question: Question) -> frozenset[GroupName]:
     labels = question.target.labels if question.target is not None else {}
     groups = []
     for name in rule.terms.approvers:
+        if name == MANAGER:
+            continue
         if not name.startswith("$"):
             groups.append(GroupName(name))
         elif name[1:] in labels:
@@ -139,7 +199,7 @@ def _unmet_terms(rule: Rule, question: Question) -> list[RuleFinding]:
     return found
 
 
-def _unmet(rule: Rule, missing: str, step: str) -> RuleFinding:
+def _unmet(rule: Rule, missing: str, step: str | None) -> RuleFinding:
     said = f"{rule.message}: {missing}" if rule.message else missing
     return _unsatisfied(rule, said, step)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class Asked(BaseModel):
     principal: str = "local|someone"
     kind: PrincipalKind = PrincipalKind.PERSON
     acts_for: str | None = None
+    manager: str | None = None
+    oncall_age: str | None = None
     groups: tuple[str, ...] = ()
     target: str = "orders-db"
     scheme: str = "postgresql"
@@ -65,6 +67,7 @@ class Asked(BaseModel):
     at: datetime = MONDAY_MORNING
     requester: str = "local|requester"
     requester_groups: tuple[str, ...] = ()
+    requester_manager: str | None = None
 
     def question(self) -> Question:
         """Return the question that these facts make.
@@ -75,7 +78,13 @@ class Asked(BaseModel):
         target = TargetName(self.target)
         return Question(
             action=self.action,
-            principal=_principal(self.principal, self.groups, self.kind, self.acts_for),
+            principal=replace(
+                _principal(self.principal, self.groups, self.kind, self.acts_for),
+                manager=_optional_id(self.manager),
+                oncall_as_of=None
+                if self.oncall_age is None
+                else check_instant(self.at) - parse_duration(self.oncall_age),
+            ),
             at=check_instant(self.at),
             target=Target(name=target, scheme=self.scheme, labels=self.labels),
             scope=_scope(self.tables, self.privileges),
@@ -86,7 +95,10 @@ class Asked(BaseModel):
             duration=parse_duration(self.duration),
             reason=self.reason,
             ticket=self.ticket,
-            requester=_principal(self.requester, self.requester_groups),
+            requester=replace(
+                _principal(self.requester, self.requester_groups),
+                manager=_optional_id(self.requester_manager),
+            ),
         )
 
 
@@ -186,8 +198,10 @@ def run_cases(policy: Policy, cases: Sequence[PolicyCase]) -> list[CaseResult]:
 
 
 def describe_approval(need: ApprovalRequirement) -> str:
-    """Write a requirement as cases do: ``2 of db-owners or security``, ``1 of anyone``."""
-    return f"{need.count} of {' or '.join(sorted(need.groups)) or 'anyone'}"
+    """Write a requirement as cases do: ``2 of db-owners``, ``1 of anyone``, ``stage 2: 1 of a``."""
+    first = f"stage {need.stage}: " if need.stage > 1 else ""
+    who = [*sorted(need.groups), *sorted(map(str, need.people))]
+    return f"{first}{need.count} of {' or '.join(who) or 'anyone'}"
 
 
 def _raw_cases(folder: Path) -> list[tuple[str, str, dict[str, Any]]]:
@@ -241,8 +255,12 @@ def _principal(
         display=text,
         kind=kind,
         groups=frozenset(map(GroupName, groups)),
-        acts_for=None if acts_for is None else PrincipalId.parse(acts_for),
+        acts_for=_optional_id(acts_for),
     )
+
+
+def _optional_id(text: str | None) -> PrincipalId | None:
+    return None if text is None else PrincipalId.parse(text)
 
 
 def _scope(tables: Sequence[str], privileges: Sequence[str]) -> Scope:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from protem.domain.decisions import PolicyAction
 from protem.policy.cedar_question import GROUP, LABEL
 from protem.policy.policy_folder import PolicyFolder, Problem
-from protem.policy.policy_rules import TERM_ACTIONS, Rule
+from protem.policy.policy_rules import MANAGER, TERM_ACTIONS, Rule
 
 PRODUCTION = "env=prod"
 
@@ -93,10 +93,12 @@ def _lets_approve(rule: Rule, name: str) -> bool:
     if named is not None:
         return named == (GROUP, name)
     words = [word for condition in rule.conditions for word in condition.tokens]
+    if name == MANAGER:
+        return "is_manager" in words or not _names_groups(words)
     if name.startswith("$"):
         return "owner" in words or not _names_groups(words)
     return f'"{name}"' in words or not _names_groups(words)
 
 
 def _names_groups(words: Sequence[str]) -> bool:
-    return "Group" in words or "owner" in words
+    return "Group" in words or "owner" in words or "is_manager" in words

@@ -24,14 +24,30 @@ from protem.domain.decisions import PolicyAction, RuleFinding, RuleStatus
 from protem.domain.durations import format_duration, parse_duration
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
+from protem.domain.weekly_windows import WeeklyWindow
 from protem.policy.policy_text import Condition
 
 MAX_APPROVALS = 20
 ALWAYS_KNOWN = frozenset({"id", "message"})
-TERM_NAMES = frozenset({"additional", "approvals", "approvers", "max_duration", "requires"})
+TERM_NAMES = frozenset(
+    {
+        "additional",
+        "approval_lasts",
+        "approvals",
+        "approvers",
+        "max_duration",
+        "requires",
+        "stage",
+        "window",
+    }
+)
+WITH_APPROVALS = ("approvers", "stage", "approval_lasts")
 TERM_ACTIONS = frozenset({PolicyAction.REQUEST, PolicyAction.EXTEND})
 REQUIRABLE = frozenset({"reason", "ticket"})
 MAX_MESSAGE = 500
+MAX_STAGE = 9
+MANAGER = "$manager"
+"""Among approvers: the requester's manager, a person and not a group."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LABEL_REFERENCE = re.compile(r"\$[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 
@@ -75,7 +91,11 @@ class Terms:
 
     Attributes:
         approvals: how many people, or None when this permit says nothing about approval.
-        approvers: group names, or ``$label`` for the group that a label of the target names.
+        approvers: group names, ``$label`` for the group that a label of the target names, or
+            ``$manager`` for the requester's manager.
+        stage: when these approvals are asked: once all of earlier stages are there.
+        approval_lasts: how long each of them counts after it was given.
+        window: when this permit counts, by a calendar of some place.
         longest: ceiling on the duration.
         requires: of ``reason`` and ``ticket``.
         additional: the terms hold on top of other permits; this one permits nothing by itself.
@@ -83,6 +103,9 @@ class Terms:
 
     approvals: int | None = None
     approvers: tuple[str, ...] = ()
+    stage: int = 1
+    approval_lasts: timedelta | None = None
+    window: WeeklyWindow | None = None
     longest: timedelta | None = None
     requires: frozenset[str] = frozenset()
     additional: bool = False
@@ -91,7 +114,13 @@ class Terms:
         """Say the terms in words; empty when there are none."""
         parts = []
         if self.approvals is not None:
-            parts.append(f"{self.approvals} of {' or '.join(self.approvers) or 'anyone'} approve")
+            first = f"stage {self.stage}: " if self.stage > 1 else ""
+            who = " or ".join(self.approvers) or "anyone"
+            parts.append(f"{first}{self.approvals} of {who} approve")
+        if self.approval_lasts is not None:
+            parts.append(f"each approval lasts {format_duration(self.approval_lasts)}")
+        if self.window is not None:
+            parts.append(f"in {self.window}")
         if self.longest is not None:
             parts.append(f"at most {format_duration(self.longest)}")
         if self.requires:
@@ -269,8 +298,9 @@ def _check_annotations(
         raise InvalidError("@additional takes no value")
     if terms == ["additional"]:
         raise InvalidError("@additional without another term adds nothing")
-    if "approvers" in annotations and "approvals" not in annotations:
-        raise InvalidError('@approvers needs @approvals, such as @approvals("1")')
+    for name in WITH_APPROVALS:
+        if name in annotations and "approvals" not in annotations:
+            raise InvalidError(f'@{name} needs @approvals, such as @approvals("1")')
 
 
 def _rule_id(annotations: Mapping[str, str], source: str) -> str:
@@ -291,13 +321,17 @@ def _message(annotations: Mapping[str, str]) -> str:
 
 def _terms(annotations: Mapping[str, str]) -> Terms:
     approvals = annotations.get("approvals")
-    longest = annotations.get("max_duration")
+    longest, lasts = annotations.get("max_duration"), annotations.get("approval_lasts")
+    window = annotations.get("window")
     requires = frozenset(annotations.get("requires", "").split())
     if "requires" in annotations and not (requires and requires <= REQUIRABLE):
         raise InvalidError(f"@requires is one or both of {_words(REQUIRABLE)}")
     return Terms(
         approvals=None if approvals is None else _count(approvals),
         approvers=_approvers(annotations["approvers"]) if "approvers" in annotations else (),
+        stage=_stage(annotations["stage"]) if "stage" in annotations else 1,
+        approval_lasts=None if lasts is None else parse_duration(lasts),
+        window=None if window is None else WeeklyWindow.parse(window),
         longest=None if longest is None else parse_duration(longest),
         requires=requires,
         additional="additional" in annotations,
@@ -310,6 +344,12 @@ def _count(text: str) -> int:
             f"@approvals is a whole number from 1 to {MAX_APPROVALS};"
             " for none, permit the action auto_approve"
         )
+    return int(text)
+
+
+def _stage(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_STAGE):
+        raise InvalidError(f"@stage is a whole number from 1 to {MAX_STAGE}")
     return int(text)
 
 

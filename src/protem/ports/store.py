@@ -20,6 +20,12 @@ from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
 from protem.ports.directory_records import DirectoryGroupRecords, DirectoryUserRecords
+from protem.ports.review_records import (
+    CommentRecords,
+    DelegationRecords,
+    OfferRecords,
+    OncallRecords,
+)
 from protem.ports.session_records import SessionRecords, SpentProofRecords
 
 T = TypeVar("T")
@@ -191,6 +197,7 @@ class Account:
 
     Attributes:
         manager: whom the directory that provisions it names as this person's manager.
+        manager: whom the directory or the settings name as this person's manager.
     """
 
     principal: Principal
@@ -325,6 +332,14 @@ class Transaction(Protocol):
     def directory_users(self) -> DirectoryUserRecords: ...  # noqa: D102
     @property
     def directory_groups(self) -> DirectoryGroupRecords: ...  # noqa: D102
+    @property
+    def offers(self) -> OfferRecords: ...  # noqa: D102
+    @property
+    def comments(self) -> CommentRecords: ...  # noqa: D102
+    @property
+    def delegations(self) -> DelegationRecords: ...  # noqa: D102
+    @property
+    def oncall(self) -> OncallRecords: ...  # noqa: D102
 
 
 class Store(Protocol):

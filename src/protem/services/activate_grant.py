@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from protem.domain import audit_events, grants
-from protem.domain.approvals import Approval, Verdict, is_quorate
+from protem.domain.approvals import Approval, is_quorate
 from protem.domain.decisions import Decision, Outcome, PolicyAction, refuse_if_denied
 from protem.domain.errors import ConflictError, DeniedError, NotFoundError
 from protem.domain.grants import Grant
@@ -20,6 +20,7 @@ from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.ask_policy import ask_policy
+from protem.services.count_approvals import ReviewCase
 from protem.services.surroundings import Surroundings
 
 
@@ -125,36 +126,18 @@ def standing_decision(
     decision = refuse_if_denied(ask_policy(around, action, revision, principal=requester, at=now))
     if decision.outcome is Outcome.ALLOWED:
         return decision, ()
-    counted = [
-        (approval, reviewer)
-        for approval in transaction.approvals.of(revision.grant_id, revision.number)
-        if (reviewer := _eligible(around, transaction, approval, revision, now)) is not None
-    ]
-    if is_quorate(decision.approvals, [reviewer for _, reviewer in counted], requester):
-        decision = replace(decision, outcome=Outcome.ALLOWED)
-    return decision, tuple(approval for approval, _ in counted)
-
-
-def _eligible(
-    around: Surroundings,
-    transaction: Transaction,
-    approval: Approval,
-    revision: RequestRevision,
-    now: datetime,
-) -> Principal | None:
-    """Return the reviewer when this yes still counts for this revision now."""
-    if approval.verdict is not Verdict.APPROVE or approval.digest != revision.digest:
-        return None
-    try:
-        reviewer = around.identity.lookup(transaction, approval.reviewer)
-        requester = around.identity.lookup(transaction, revision.principal)
-    except NotFoundError:
-        return None
-    answer = ask_policy(
-        around, PolicyAction.APPROVE, revision, principal=reviewer, at=now, requester=requester
+    case = ReviewCase(
+        around=around,
+        transaction=transaction,
+        revision=revision,
+        requester=requester,
+        decision=decision,
+        at=now,
     )
-    allowed = answer.outcome is Outcome.ALLOWED
-    return reviewer if allowed and reviewer.person != requester.person else None
+    counted = case.count()
+    if is_quorate(decision.approvals, counted.approvers, requester):
+        decision = replace(decision, outcome=Outcome.ALLOWED)
+    return decision, counted.approvals
 
 
 def sign_order(around: Surroundings, grant: Grant, standing: Standing) -> SignedOrder:

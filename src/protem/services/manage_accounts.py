@@ -62,7 +62,7 @@ async def add_account(around: Surroundings, actor: str, principal: Principal) ->
         if DECLARED in principal.groups:
             raise InvalidError(f"only the settings file puts accounts into {DECLARED}")
         _check_kind(transaction, principal)
-        return _put(transaction, Account(principal=principal), actor, "added", now)
+        return _put(transaction, account_of(principal), actor, "added", now)
 
     account = await around.store.write(work)
     around.announcer.announce()
@@ -93,7 +93,7 @@ async def declare_accounts(around: Surroundings, declared: Sequence[Principal]) 
                     next_step="take it out of [identity.local.users], or choose another name",
                 )
             _check_kind(transaction, principal)
-            if before != (account := Account(principal=principal)):
+            if before != (account := account_of(principal)):
                 _put(transaction, account, audit_events.SYSTEM, "declared", now)
                 changed.add(principal.id)
         for known_id, account in known.items():
@@ -149,6 +149,11 @@ async def issue_token(around: Surroundings, actor: str, subject: PrincipalId) ->
     await around.store.write(work)
     around.announcer.announce()
     return OneTimeToken(token=token, expires_at=expires_at)
+
+
+def account_of(principal: Principal) -> Account:
+    """Return the account that keeps ``principal``, its manager beside it."""
+    return Account(principal=replace(principal, manager=None), manager=principal.manager)
 
 
 def _agents_last(principal: Principal) -> tuple[bool, str]:

@@ -83,7 +83,7 @@ async def draft_revision(
         profile=ask.profile,
         reason=ask.reason,
         ticket=ask.ticket,
-        requester_person=principal.acts_for,
+        requester_person=principal.other_person,
     )
 
 

@@ -6,20 +6,27 @@ review in general; policy's ``approve`` action says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from protem.domain import audit_events, grants
-from protem.domain.approvals import Approval, Verdict
-from protem.domain.decisions import Outcome, PolicyAction, refuse_if_denied
+from protem.domain.approvals import Approval, Verdict, is_their_turn
+from protem.domain.decisions import (
+    ApprovalRequirement,
+    Outcome,
+    PolicyAction,
+    refuse_if_denied,
+)
 from protem.domain.errors import ConflictError, DeniedError, ExpiredError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
-from protem.domain.principals import Principal, PrincipalKind
+from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, standing_decision
 from protem.services.ask_policy import ask_policy
+from protem.services.count_approvals import ReviewCase, Reviewer, usable_until
 from protem.services.extend_grant import extend_in
 from protem.services.surroundings import Surroundings
 
@@ -38,6 +45,20 @@ class Review:
     comment: str = ""
 
 
+class NotYourTurnError(ConflictError):
+    """The stage that this yes would count for is not open yet."""
+
+    code = "not_your_turn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A verdict, and for whom its reviewer stood in when giving it."""
+
+    approval: Approval
+    through: frozenset[PrincipalId] = frozenset()
+
+
 async def review_request(around: Surroundings, reviewer: Principal, review: Review) -> Grant:
     """Record the verdict; approve, deny or extend when that settles it.
 
@@ -45,6 +66,7 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
         NotFoundError: no such request.
         ConflictError: it is not under review, the digest is not that of the current revision, or
             this person has reviewed it already.
+        NotYourTurnError: an earlier stage is not met yet; a no is taken all the same.
         DeniedError: the reviewer is the requester, no person, or not allowed by policy.
         AuditUnavailableError, ClockSteppedBackError: for a yes, when nothing may begin now.
     """
@@ -57,7 +79,8 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
     def work(transaction: Transaction) -> Grant:
         grant = transaction.grants.get(review.grant_id)
         revision = _under_review(transaction, grant, review, now)
-        _refuse_unless_eligible(around, transaction, reviewer, revision, now)
+        case = review_case(around, transaction, grant, revision, now)
+        admitted = admit_reviewer(case, reviewer, review.verdict)
         approval = Approval(
             grant_id=grant.id,
             revision=revision.number,
@@ -66,10 +89,11 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
             verdict=review.verdict,
             at=now,
             comment=review.comment,
-            reviewer_person=reviewer.acts_for,
+            reviewer_person=admitted.principal.other_person,
         )
         transaction.approvals.add(approval)
-        return _settle(around, transaction, grant, revision, approval)
+        said = Said(approval=approval, through=admitted.through)
+        return _settle(around, transaction, grant, revision, said)
 
     grant = await around.store.write(work)
     around.announcer.announce(grant.id)
@@ -96,21 +120,67 @@ def _under_review(
     return revision
 
 
-def _refuse_unless_eligible(
+def admit_reviewer(case: ReviewCase, reviewer: Principal, verdict: Verdict) -> Reviewer:
+    """Return the reviewer as who they may give ``verdict`` now.
+
+    Raises:
+        DeniedError: for their own request, or when policy does not let them review.
+        NotYourTurnError: for a yes that could count for a later stage only.
+    """
+    current = case.around.identity.lookup(case.transaction, reviewer.id)
+    if current.person == case.requester.person:
+        raise DeniedError("nobody reviews their own request")
+    counted = case.count()
+    admitted = case.reviewer(current, counted.spoken - {current.person})
+    if not admitted.may and admitted.spoken_for:
+        names = ", ".join(sorted(who.subject for who in admitted.spoken_for))
+        raise DeniedError(
+            f"{names}, for whom you stand in, or another in their place, has answered"
+        )
+    refuse_if_denied(admitted.answer)
+    needs = case.decision.approvals
+    if verdict is Verdict.APPROVE and not is_their_turn(
+        needs, counted.approvers, case.requester, admitted.principal
+    ):
+        progress = case.progress(counted)
+        raise NotYourTurnError(
+            f"stage {progress.stage} is not met yet, and your approval is for a later one;"
+            f" asked now: {describe_needs(progress.missing)}",
+            next_step=f"protem request show {case.revision.grant_id}",
+        )
+    return admitted
+
+
+def describe_needs(needs: Sequence[ApprovalRequirement]) -> str:
+    """Say whom ``needs`` ask, in words."""
+    return " and ".join(
+        f"{need.count} of "
+        + (
+            " or ".join([*sorted(need.groups), *sorted(who.subject for who in need.people)])
+            or "anyone who may approve"
+        )
+        for need in needs
+    )
+
+
+def review_case(
     around: Surroundings,
     transaction: Transaction,
-    reviewer: Principal,
+    grant: Grant,
     revision: RequestRevision,
     now: datetime,
-) -> None:
+) -> ReviewCase:
+    """Return what is under review, with policy's answer of now to it."""
     requester = around.identity.lookup(transaction, revision.principal)
-    current = around.identity.lookup(transaction, reviewer.id)
-    if current.person == requester.person:
-        raise DeniedError("nobody reviews their own request")
-    refuse_if_denied(
-        ask_policy(
-            around, PolicyAction.APPROVE, revision, principal=current, at=now, requester=requester
-        )
+    extension = grant.state is GrantState.ACTIVE
+    action = PolicyAction.EXTEND if extension else PolicyAction.REQUEST
+    return ReviewCase(
+        around=around,
+        transaction=transaction,
+        revision=revision,
+        requester=requester,
+        decision=ask_policy(around, action, revision, principal=requester, at=now),
+        at=now,
     )
 
 
@@ -119,28 +189,26 @@ def _settle(
     transaction: Transaction,
     grant: Grant,
     revision: RequestRevision,
-    approval: Approval,
+    said: Said,
 ) -> Grant:
     """Save what the verdict changes; every verdict raises the version, so entries are in order."""
-    extension = grant.state is GrantState.ACTIVE
-    if approval.verdict is Verdict.DENY:
-        settled = (
-            grants.refuse_extension(grant) if extension else grants.deny(grant, at=approval.at)
-        )
-        return _save(transaction, settled, approval)
+    extension, at = grant.state is GrantState.ACTIVE, said.approval.at
+    if said.approval.verdict is Verdict.DENY:
+        settled = grants.refuse_extension(grant) if extension else grants.deny(grant, at=at)
+        return _save(transaction, settled, said)
     action = PolicyAction.EXTEND if extension else PolicyAction.REQUEST
-    decision, approvals = standing_decision(around, transaction, revision, approval.at, action)
+    decision, approvals = standing_decision(around, transaction, revision, at, action)
     if decision.outcome is not Outcome.ALLOWED:
-        return _save(transaction, replace(grant, version=grant.version + 1), approval)
+        return _save(transaction, replace(grant, version=grant.version + 1), said)
     if not extension:
-        lapses_at = approval.at + around.limits.approval_lapses_after
-        return _save(transaction, grants.approve(grant, lapses_at=lapses_at), approval)
-    noted = _save(transaction, replace(grant, version=grant.version + 1), approval)
-    standing = Standing(revision=revision, decision=decision, approvals=approvals, at=approval.at)
+        lapses_at = usable_until(around, decision, approvals, at)
+        return _save(transaction, grants.approve(grant, lapses_at=lapses_at), said)
+    noted = _save(transaction, replace(grant, version=grant.version + 1), said)
+    standing = Standing(revision=revision, decision=decision, approvals=approvals, at=at)
     return extend_in(around, transaction, noted, standing)
 
 
-def _save(transaction: Transaction, grant: Grant, approval: Approval) -> Grant:
+def _save(transaction: Transaction, grant: Grant, said: Said) -> Grant:
     transaction.grants.save(grant)
-    transaction.audit.append(audit_events.reviewed(grant, approval))
+    transaction.audit.append(audit_events.reviewed(grant, said.approval, said.through))
     return grant

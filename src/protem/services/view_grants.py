@@ -14,20 +14,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from protem.domain.approvals import Approval
+from protem.domain.approvals import Approval, ReviewProgress, Verdict
 from protem.domain.canonical_json import JsonValue
-from protem.domain.decisions import Outcome, PolicyAction
-from protem.domain.errors import NotFoundError
+from protem.domain.comments import Comment
+from protem.domain.decisions import Decision, Outcome, PolicyAction
+from protem.domain.errors import DeniedError, NotFoundError
 from protem.domain.grants import LIVE, Grant, GrantState
 from protem.domain.identifiers import GrantId
+from protem.domain.offers import Offer
 from protem.domain.policy_questions import about_role
 from protem.domain.principals import Principal, PrincipalKind
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.ask_policy import ask_policy
+from protem.services.count_approvals import ReviewCase
+from protem.services.review_request import NotYourTurnError, admit_reviewer, review_case
 from protem.services.surroundings import Surroundings
 
 _PAGE = 100
+_UNDER_REVIEW = (GrantState.PENDING, GrantState.ACTIVE)
 _MOST_LOOKED_AT = 1_000
 """Grants read for one page; a page may be short while more follow."""
 
@@ -38,11 +43,22 @@ class Proposal:
 
     Attributes:
         decision: the canonical decision; of the signed order where there is one, else as of now.
+        progress: which stage is open, and who is asked now; None where nobody is asked.
     """
 
     revision: RequestRevision
     decision: JsonValue
     approvals: Sequence[Approval] = ()
+    progress: ReviewProgress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferView:
+    """A narrower revision, and the yes that comes with it."""
+
+    offer: Offer
+    revision: RequestRevision
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +67,15 @@ class GrantView:
 
     Attributes:
         proposed: the extension that waits for approval.
+        offers: narrower revisions that the requester may take instead, while it is pending.
+        comments: what was said about it, oldest first.
     """
 
     grant: Grant
     current: Proposal
     proposed: Proposal | None = None
+    offers: Sequence[OfferView] = ()
+    comments: Sequence[Comment] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +216,7 @@ class Looker:
         requester = self._requester(grant)
         if requester is not None and requester.person == self.principal.id:
             return True
-        return self._may(PolicyAction.APPROVE, revision, requester) or self._may(
+        return self._may_review(revision, requester) or self._may(
             PolicyAction.REVOKE, revision, requester
         )
 
@@ -228,7 +248,29 @@ class Looker:
             grant=grant,
             current=self._proposal(grant, grant.revision, PolicyAction.REQUEST),
             proposed=proposed,
+            offers=self._offers(grant),
+            comments=self.view.comments.of(grant.id),
         )
+
+    def _offers(self, grant: Grant) -> Sequence[OfferView]:
+        if grant.state is not GrantState.PENDING:
+            return ()
+        return [
+            OfferView(
+                offer=offer,
+                revision=self.view.requests.get(grant.id, offer.revision),
+                comment=next(
+                    (
+                        given.comment
+                        for given in self.view.approvals.of(grant.id, offer.revision)
+                        if given.reviewer == offer.by
+                    ),
+                    "",
+                ),
+            )
+            for offer in self.view.offers.of(grant.id)
+            if offer.base_revision == grant.revision
+        ]
 
     def _waits_for_me(self, grant: Grant) -> bool:
         if grant.state is GrantState.ACTIVE and grant.proposed_revision is None:
@@ -237,7 +279,7 @@ class Looker:
             return False
         number = grant.proposed_revision or grant.revision
         if any(
-            given.reviewer == self.principal.id
+            self.principal.person == given.person or self.principal.id == given.reviewer
             for given in self.view.approvals.of(grant.id, number)
         ):
             return False
@@ -245,34 +287,62 @@ class Looker:
         if requester is None or requester.person == self.principal.person:
             return False
         revision = self.view.requests.get(grant.id, number)
-        return self._may(PolicyAction.APPROVE, revision, requester)
+        try:
+            case = review_case(self.around, self.view, grant, revision, self.at)
+            admit_reviewer(case, self.principal, Verdict.APPROVE)
+        except (DeniedError, NotFoundError, NotYourTurnError):
+            return False
+        return True
 
     def _proposal(self, grant: Grant, number: int, action: PolicyAction) -> Proposal:
         revision = self.view.requests.get(grant.id, number)
-        return Proposal(
-            revision=revision,
-            decision=self._decision(grant, revision, action),
-            approvals=self.view.approvals.of(grant.id, number),
-        )
-
-    def _decision(self, grant: Grant, revision: RequestRevision, action: PolicyAction) -> JsonValue:
-        signed = grant.order
+        approvals = self.view.approvals.of(grant.id, number)
+        signed, requester = grant.order, self._requester(grant)
         if signed is not None and signed.order.request_digest == revision.digest:
-            return signed.order.decision
-        requester = self._requester(grant)
+            answer = signed.order.decision
+            return Proposal(revision=revision, decision=answer, approvals=approvals)
         if requester is None:
-            return None
+            return Proposal(revision=revision, decision=None, approvals=approvals)
         try:
             decision = ask_policy(self.around, action, revision, principal=requester, at=self.at)
+            case = self._case(revision, requester, decision)
+            asked = decision.outcome is Outcome.NEEDS_APPROVAL and grant.state in _UNDER_REVIEW
+            return Proposal(
+                revision=revision,
+                decision=decision.to_json(),
+                approvals=approvals,
+                progress=case.progress(case.count()) if asked else None,
+            )
         except NotFoundError:
-            return None
-        return decision.to_json()
+            return Proposal(revision=revision, decision=None, approvals=approvals)
+
+    def _case(
+        self, revision: RequestRevision, requester: Principal, decision: Decision
+    ) -> ReviewCase:
+        return ReviewCase(
+            around=self.around,
+            transaction=self.view,
+            revision=revision,
+            requester=requester,
+            decision=decision,
+            at=self.at,
+        )
 
     def _requester(self, grant: Grant) -> Principal | None:
         try:
             return self.around.identity.lookup(self.view, grant.principal)
         except NotFoundError:
             return None
+
+    def _may_review(self, revision: RequestRevision, requester: Principal | None) -> bool:
+        """Say whether the principal may say something to it, by themselves or for another."""
+        if requester is None:
+            return self._may(PolicyAction.APPROVE, revision, requester)
+        nothing_asked = Decision(outcome=Outcome.NEEDS_APPROVAL)
+        try:
+            return self._case(revision, requester, nothing_asked).reviewer(self.principal).may
+        except NotFoundError:
+            return False
 
     def _may(
         self, action: PolicyAction, revision: RequestRevision, requester: Principal | None

@@ -7,6 +7,12 @@ from protem.storage.clock_records import ClockTable
 from protem.storage.directory_records import DirectoryGroupTable, DirectoryUserTable
 from protem.storage.grant_records import GrantTable, WorkTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
+from protem.storage.review_records import (
+    CommentTable,
+    DelegationTable,
+    OfferTable,
+    OncallTable,
+)
 from protem.storage.session import Session
 from protem.storage.session_records import SessionTable, SpentProofTable
 
@@ -78,3 +84,23 @@ class SqlTransaction:
     def directory_groups(self) -> DirectoryGroupTable:
         """Groups of directories."""
         return DirectoryGroupTable(self._session)
+
+    @property
+    def offers(self) -> OfferTable:
+        """Narrower revisions."""
+        return OfferTable(self._session)
+
+    @property
+    def comments(self) -> CommentTable:
+        """Remarks on requests."""
+        return CommentTable(self._session)
+
+    @property
+    def delegations(self) -> DelegationTable:
+        """Who stands in for whom."""
+        return DelegationTable(self._session)
+
+    @property
+    def oncall(self) -> OncallTable:
+        """The last answers of rotas."""
+        return OncallTable(self._session)

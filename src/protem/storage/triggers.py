@@ -35,6 +35,8 @@ def sqlite_triggers() -> dict[str, str]:
         ("request_revisions", "a revision"),
         ("approvals", "a verdict"),
         ("audit_entries", "an audit entry"),
+        ("request_offers", "an offer"),
+        ("request_comments", "a comment"),
     ):
         for verb in ("UPDATE", "DELETE"):
             name = f"{table}_no_{verb.lower()}"

@@ -36,6 +36,12 @@ from protem.testing.in_memory_directory_records import (
     InMemoryDirectoryGroups,
     InMemoryDirectoryUsers,
 )
+from protem.testing.in_memory_review_records import (
+    InMemoryComments,
+    InMemoryDelegations,
+    InMemoryOffers,
+    InMemoryOncall,
+)
 from protem.testing.in_memory_session_records import InMemorySessions, InMemorySpentProofs
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
@@ -105,6 +111,10 @@ class _Transaction(Access):
         self.spent_proofs = InMemorySpentProofs(self)
         self.directory_users = InMemoryDirectoryUsers(self)
         self.directory_groups = InMemoryDirectoryGroups(self)
+        self.offers = InMemoryOffers(self)
+        self.comments = InMemoryComments(self)
+        self.delegations = InMemoryDelegations(self)
+        self.oncall = InMemoryOncall(self)
 
 
 class _Grants(Records):

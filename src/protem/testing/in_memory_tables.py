@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from protem.domain.approvals import Approval
+from protem.domain.comments import Comment
+from protem.domain.delegations import Delegation, DelegationId
 from protem.domain.directories import DirectoryGroup, DirectoryUser
 from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import DirectoryId, GrantId
+from protem.domain.offers import Offer
+from protem.domain.oncall import OncallAnswer, ScheduleName
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.sign_in_sessions import SignInSession
@@ -58,6 +62,10 @@ class Tables:
     directory_users: dict[DirectoryId, DirectoryUser] = field(default_factory=dict)
     directory_groups: dict[DirectoryId, DirectoryGroup] = field(default_factory=dict)
     directory_members: set[tuple[DirectoryId, DirectoryId]] = field(default_factory=set)
+    offers: dict[tuple[GrantId, int], Offer] = field(default_factory=dict)
+    comments: dict[tuple[GrantId, int], Comment] = field(default_factory=dict)
+    delegations: dict[DelegationId, Delegation] = field(default_factory=dict)
+    oncall: dict[ScheduleName, OncallAnswer] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -76,6 +84,10 @@ class Tables:
             directory_users=dict(self.directory_users),
             directory_groups=dict(self.directory_groups),
             directory_members=set(self.directory_members),
+            offers=dict(self.offers),
+            comments=dict(self.comments),
+            delegations=dict(self.delegations),
+            oncall=dict(self.oncall),
         )
 
 

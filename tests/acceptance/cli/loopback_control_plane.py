@@ -183,7 +183,9 @@ class LoopbackControlPlane:
                 return self._on_grant(self.grants[grant_id], verb, query, body)
         raise ProblemError(404, "not_found", f"there is no {path}")
 
-    def _on_grant(self, grant: Any, verb: list[str], query: Any, body: Any) -> Any:
+    def _on_grant(  # noqa: C901  # a verb a case
+        self, grant: Any, verb: list[str], query: Any, body: Any
+    ) -> Any:
         match verb:
             case []:
                 self._wait(grant, query)
@@ -192,6 +194,15 @@ class LoopbackControlPlane:
                     raise ProblemError(409, "conflict", "it changed since you saw it")
                 grant["approvals"].append({**body, "reviewer": "local|dana"})
                 self.move(grant, "approved" if body["verdict"] == "approve" else "denied")
+            case ["offers"]:
+                self.offer(grant, body)
+            case ["accept"]:
+                (taken,) = [one for one in grant["offers"] if one["digest"] == body["digest"]]
+                kept = {"request": taken["request"], "digest": taken["digest"], "offers": []}
+                self.move(grant, "approved", **kept)
+            case ["comments"]:
+                said = {"number": 1, "author": "local|dana", "text": body["text"]}
+                self.move(grant, grant["state"], comments=[said])
             case ["cancel"]:
                 self.move(grant, "cancelled")
             case ["activate"]:
@@ -313,6 +324,17 @@ class LoopbackControlPlane:
         with self.changed:
             grant.update(changes, state=state, version=grant["version"] + 1)
             self.changed.notify_all()
+
+    def offer(self, grant: Any, body: Any, *, command: Any = None) -> None:
+        """Offer less than was asked."""
+        scope = [row for row in grant["request"]["scope"] if row not in (body["without"] or [])]
+        seconds = body.get("duration_seconds", grant["request"]["duration_seconds"])
+        asked = grant["request"] | {"revision": 2, "scope": scope, "duration_seconds": seconds}
+        if command is not None:
+            asked["command"] = command
+        digest = canonical_json.digest(asked)
+        made = {"by": "local|omar", "digest": digest, "request": asked, "comment": ""}
+        self.move(grant, grant["state"], offers=[*grant.get("offers", []), made])
 
     def only_grant(self, seconds: float = 10) -> dict[str, Any]:
         """Return the first grant once there is one."""

@@ -23,7 +23,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "prompt": "one segment for the shell prompt",
     },
     "Review and administer": {
-        "request": "list, show, approve, deny, cancel requests",
+        "request": "list, show, approve, deny, discuss, cancel requests",
+        "delegate": "who answers in my place while I am away",
         "grant": "list, show, revoke grants",
         "target": "list and check targets",
         "policy": "test, explain, lint and replay policies",

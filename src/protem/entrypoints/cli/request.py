@@ -10,10 +10,13 @@ from protem.domain import canonical_json
 from protem.domain.identifiers import GrantId
 from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import ApiClient, connect, object_of, path_of
+from protem.entrypoints.cli.ask_options import Length
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.grant import STATES, list_items
 from protem.entrypoints.cli.invocation import common_options, current
+from protem.entrypoints.cli.offers import accept as take_offer
+from protem.entrypoints.cli.offers import offer_text, rows_without, standing_offers
 from protem.entrypoints.cli.request_view import request_page, state_text
 from protem.entrypoints.cli.terminal import data, say
 from protem.entrypoints.cli.untrusted_text import printable
@@ -21,7 +24,7 @@ from protem.entrypoints.cli.untrusted_text import printable
 
 @click.group(name="request")
 def command() -> None:
-    """List, show, approve, deny and cancel requests."""
+    """List, show, approve, deny, discuss and cancel requests."""
 
 
 @command.command(name="ls")
@@ -54,10 +57,79 @@ def show(*, grant_id: str) -> None:
 @click.option("--digest", metavar="sha256:...", help="Approve only this exact content.")
 @click.option("--yes", is_flag=True, help="Do not ask; approve what is there now.")
 @click.option("--comment", default="", metavar="TEXT")
+@click.option("--for", "seconds", type=Length(), metavar="10m", help="Offer less time instead.")
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="'UPDATE on shop.orders'",
+    help="Offer it without this privilege instead; can be given again.",
+)
 @common_options
-def approve(*, grant_id: str, digest: str | None, yes: bool, comment: str) -> None:
-    """Show exactly what will run and with which privileges, ask, and approve that content."""
-    _review(grant_id, "approve", digest=digest, yes=yes, comment=comment)
+def approve(
+    *,
+    grant_id: str,
+    digest: str | None,
+    yes: bool,
+    comment: str,
+    seconds: int | None,
+    without: tuple[str, ...],
+) -> None:
+    """Show exactly what will run and with which privileges, ask, and approve that content.
+
+    With --for or --without it is an offer: less than was asked, approved as soon as the requester
+    takes it.
+    """
+    if seconds is None and not without:
+        _review(grant_id, "approve", digest=digest, yes=yes, comment=comment)
+        return
+    with connect() as client:
+        request = _reviewed(client, grant_id, "offer", digest=digest, yes=yes)
+        body = {
+            "digest": request["digest"],
+            "comment": comment,
+            "without": rows_without(request["request"].get("scope"), without),
+            **({} if seconds is None else {"duration_seconds": seconds}),
+        }
+        found = object_of(client.post(path_of("requests", GrantId(grant_id), "offers"), body))
+    if current().machine_readable:
+        data(document({"request": found}, current().output))
+        return
+    for offer in standing_offers(found)[-1:]:
+        say(f"Offered. {offer_text(found, offer)}.")
+
+
+@command.command(name="accept")
+@click.argument("grant_id", metavar="ID")
+@click.option("--digest", metavar="sha256:...", help="Take this offer, where there are several.")
+@common_options
+def accept(*, grant_id: str, digest: str | None) -> None:
+    """Take the offer that somebody made on your request."""
+    with connect() as client:
+        request = _fetched(client, grant_id)
+        found = [one for one in standing_offers(request) if digest in (None, one.get("digest"))]
+        if len(found) != 1:
+            texts = [f"{offer_text(request, one)} --digest {one.get('digest')}" for one in found]
+            raise CommandFailedError(
+                "say which offer: " + "; ".join(texts) if found else "there is no such offer",
+                error_code="conflict",
+                next_step=f"protem request show {printable(grant_id)}",
+            )
+        _tell(take_offer(client, GrantId(grant_id), str(found[0]["digest"])))
+
+
+@command.command(name="comment")
+@click.argument("grant_id", metavar="ID")
+@click.argument("text")
+@common_options
+def comment(*, grant_id: str, text: str) -> None:
+    """Say something about a request without a verdict."""
+    with connect() as client:
+        path = path_of("requests", GrantId(grant_id), "comments")
+        found = object_of(client.post(path, {"text": text}))
+    if current().machine_readable:
+        data(document({"request": found}, current().output))
+    else:
+        say("Said.")
 
 
 @command.command(name="deny")
@@ -84,20 +156,28 @@ def cancel(*, grant_id: str) -> None:
 
 def _review(grant_id: str, verdict: str, *, digest: str | None, yes: bool, comment: str) -> None:
     with connect() as client:
-        request = _fetched(client, grant_id)
-        shown = _checked_digest(request)
-        if digest is not None and digest != shown:
-            raise CommandFailedError(
-                f"request {printable(grant_id)} is now {shown}, not what you named",
-                error_code="conflict",
-                next_step=f"protem request show {grant_id}",
-            )
-        if digest is None and not yes:
-            _ask(request, verdict)
-        elif not current().machine_readable:
-            say(request_page(request))
-        body = {"digest": shown, "verdict": verdict, "comment": comment}
+        request = _reviewed(client, grant_id, verdict, digest=digest, yes=yes)
+        body = {"digest": request["digest"], "verdict": verdict, "comment": comment}
         _tell(object_of(client.post(path_of("requests", GrantId(grant_id), "reviews"), body)))
+
+
+def _reviewed(
+    client: ApiClient, grant_id: str, verdict: str, *, digest: str | None, yes: bool
+) -> dict[str, Any]:
+    """Return the request once it was shown, and a person or a digest stands for it."""
+    request = _fetched(client, grant_id)
+    shown = _checked_digest(request)
+    if digest is not None and digest != shown:
+        raise CommandFailedError(
+            f"request {printable(grant_id)} is now {shown}, not what you named",
+            error_code="conflict",
+            next_step=f"protem request show {grant_id}",
+        )
+    if digest is None and not yes:
+        _ask(request, verdict)
+    elif not current().machine_readable:
+        say(request_page(request))
+    return request
 
 
 def _fetched(client: ApiClient, grant_id: str) -> dict[str, Any]:
@@ -123,14 +203,16 @@ def _checked_digest(request: dict[str, Any]) -> str:
 def _ask(request: dict[str, Any], verdict: str) -> None:
     """Show the whole content on the terminal and ask."""
     grant_id = printable(request.get("id"))
+    command_of = "approve" if verdict == "offer" else verdict
     if not current().may_prompt:
         raise CommandFailedError(
             "there is no terminal to ask on",
             error_code="usage",
-            next_step=f"protem request {verdict} {grant_id} --digest {request['digest']}",
+            next_step=f"protem request {command_of} {grant_id} --digest {request['digest']}",
         )
     say(request_page(request))
-    if not click.confirm(f"{verdict.capitalize()} this?", default=False, err=True):
+    question = "Offer less than this?" if verdict == "offer" else f"{verdict.capitalize()} this?"
+    if not click.confirm(question, default=False, err=True):
         raise CommandFailedError("not sent", error_code="interrupted")
 
 

@@ -13,11 +13,14 @@ from datetime import timedelta
 from typing import Any
 
 from protem.domain.durations import format_duration
+from protem.entrypoints.cli.offers import offer_text, standing_offers
 from protem.entrypoints.cli.scope_view import (
     capability_lines,
     decision_text,
     finding_lines,
     moment_text,
+    need_text,
+    needs_of,
     privilege_text,
     scope_rows,
 )
@@ -66,8 +69,11 @@ def request_page(grant: Mapping[str, Any]) -> str:
     decision = grant.get("decision")
     if isinstance(decision, Mapping):
         lines += _policy(decision)
+    lines += _block("Stages", _stages(grant.get("progress")))
     said = [f"{printable(who)}: {printable(verdict)}" for verdict, who in verdicts(grant)]
     lines += _block("Reviews", said)
+    lines += _block("Offers", [offer_text(grant, offer) for offer in standing_offers(grant)])
+    lines += _block("Comments", _comments(grant.get("comments")))
     lines += [*_wrapped(ENFORCEMENT), f"Digest: {printable(grant.get('digest', ''))}"]
     return "\n".join(lines)
 
@@ -142,6 +148,28 @@ def _indented(text: str) -> list[str]:
 def _policy(decision: Mapping[str, Any]) -> list[str]:
     findings = [line for text in finding_lines(decision) for line in _wrapped(text)]
     return [f"Policy: {decision_text(decision)}", *(f"  {line}" for line in findings), ""]
+
+
+def _stages(progress: Any) -> list[str]:
+    """Return who is asked now and who later, where there is more than one stage."""
+    if not isinstance(progress, Mapping) or len(progress.get("stages") or []) < 2:  # noqa: PLR2004  # one needs no words
+        return []
+    lines = []
+    for title, key in (("now", "asked_now"), ("later", "asked_later")):
+        for need in needs_of({"approvals": progress.get(key)}):
+            stage = printable(need.get("stage", 1))
+            lines.append(f"{title}, stage {stage}: {need_text(need)}")
+    return lines
+
+
+def _comments(comments: Any) -> list[str]:
+    found = comments if isinstance(comments, list) else []
+    return [
+        line
+        for one in found
+        if isinstance(one, Mapping)
+        for line in _indented(f"{person_text(one.get('author'))}: {one.get('text', '')}")
+    ]
 
 
 def _wrapped(text: str) -> list[str]:

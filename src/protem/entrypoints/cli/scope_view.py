@@ -49,10 +49,10 @@ def decision_text(decision: Mapping[str, Any]) -> str:
     """Return policy's answer in one line."""
     match decision.get("outcome"):
         case "allowed":
-            met = " and ".join(map(_need_text, needs_of(decision)))
+            met = " and ".join(map(need_text, needs_of(decision)))
             return f"allowed with {met}" if met else "allowed at once"
         case "needs_approval":
-            return "needs " + " and ".join(map(_need_text, needs_of(decision)))
+            return "needs " + " and ".join(map(need_text, needs_of(decision)))
         case "denied":
             steps = _steps_that_would_do(decision)
             return f"denied as asked; add {' '.join(steps)}" if steps else "denied"
@@ -138,9 +138,10 @@ def _coarse(length: timedelta) -> str:
     return format_duration(timedelta(seconds=seconds))
 
 
-def _need_text(need: Mapping[str, Any]) -> str:
-    groups = need.get("groups")
-    names = " or ".join(map(printable, groups)) if isinstance(groups, list) and groups else ""
+def need_text(need: Mapping[str, Any]) -> str:
+    """Return one requirement: ``2 approvals of db-owners``."""
+    asked = [*(need.get("groups") or []), *(need.get("people") or [])]
+    names = " or ".join(printable(str(who).removeprefix("local|")) for who in asked)
     count = need.get("count")
     noun = "approval" if count == 1 else "approvals"
     return f"{printable(count)} {noun}" + (f" from {names}" if names else "")

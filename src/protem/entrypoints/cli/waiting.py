@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from protem.entrypoints.cli import offers
 from protem.entrypoints.cli.api_client import ApiClient, path_of
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.scope_view import needs_of
@@ -50,13 +51,19 @@ def wait_for_approval(
     """
     line = StatusLine()
     start = time.monotonic()
-    known = _said_yes(grant)
+    known, answered = _said_yes(grant), set[str]()
     try:
         while grant.get("state") == "pending":
             for who in sorted(_said_yes(grant) - known):
                 line.clear()
                 say(f"{printable(who)} approved.")
             known = _said_yes(grant)
+            if offers.standing_offers(grant):
+                line.clear()
+                taken = offers.ask_about(client, grant, answered)
+                if taken is not None:
+                    grant = taken
+                    continue
             passed = time.monotonic() - start
             if seconds is not None and passed >= seconds:
                 raise StillPendingError(grant)
@@ -105,7 +112,7 @@ def progress_text(grant: Mapping[str, Any]) -> str:
     decision = grant.get("decision")
     needs = needs_of(decision) if isinstance(decision, Mapping) else []
     wanted = sum(need["count"] for need in needs if isinstance(need.get("count"), int))
-    groups = sorted({str(group) for need in needs for group in need.get("groups") or []})
+    groups = _asked_now(grant, needs)
     people = [who for verdict, who in verdicts(grant) if verdict == "approve"]
     noun = "approval" if wanted == 1 else "approvals"
     notes = []
@@ -115,6 +122,16 @@ def progress_text(grant: Mapping[str, Any]) -> str:
         notes.append("approved: " + ", ".join(map(printable, people)))
     count = f"{max(0, wanted - len(people))} of {wanted} {noun}" if wanted else "approval"
     return count + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _asked_now(grant: Mapping[str, Any], needs: list[Mapping[str, Any]]) -> list[str]:
+    """Return whom the open stage asks, or whom the decision names where stages are unknown."""
+    progress = grant.get("progress")
+    now = progress.get("asked_now") if isinstance(progress, Mapping) else None
+    asked = [need for need in now if isinstance(need, Mapping)] if isinstance(now, list) else needs
+    groups = {str(group) for need in asked for group in need.get("groups") or []}
+    people = {person_text(who) for need in asked for who in need.get("people") or []}
+    return sorted(groups | people)
 
 
 def verdicts(grant: Mapping[str, Any]) -> list[tuple[str, str]]:

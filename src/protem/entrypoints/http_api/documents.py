@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi import Response
 
+from protem.domain.delegations import Delegation
 from protem.domain.grants import Grant
 from protem.domain.instants import format_instant
 from protem.domain.observations import Capabilities
@@ -23,7 +24,7 @@ from protem.domain.sign_in_sessions import SignInSession
 from protem.domain.targets import Target
 from protem.ports.store import Account
 from protem.services.plan_command import PlannedRequest
-from protem.services.view_grants import GrantView, Proposal
+from protem.services.view_grants import GrantView, OfferView, Proposal
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
 
@@ -56,6 +57,8 @@ def of_grant(view: GrantView) -> dict[str, Any]:
         "login": _login(grant),
         **_of_proposal(view.current),
         "proposed": None if view.proposed is None else _of_proposal(view.proposed),
+        "offers": [_of_offer(offered) for offered in view.offers],
+        "comments": [comment.to_json() for comment in view.comments],
     }
 
 
@@ -133,7 +136,24 @@ def _of_proposal(proposal: Proposal) -> dict[str, Any]:
         "digest": proposal.revision.digest,
         "decision": proposal.decision,
         "approvals": [given.to_json() for given in proposal.approvals],
+        "progress": None if proposal.progress is None else proposal.progress.to_json(),
     }
+
+
+def _of_offer(offered: OfferView) -> dict[str, Any]:
+    return {
+        "by": str(offered.offer.by),
+        "at": format_instant(offered.offer.at),
+        "comment": offered.comment,
+        "revision": offered.revision.number,
+        "digest": offered.revision.digest,
+        "request": offered.revision.to_json(),
+    }
+
+
+def of_delegation(delegation: Delegation) -> dict[str, Any]:
+    """Return ``Delegation``."""
+    return {**delegation.to_json()}
 
 
 def _login(grant: Grant) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ from alembic import context
 
 from protem.storage import (
     directory_tables,  # noqa: F401  # its tables join the metadata
+    review_tables,  # noqa: F401  # its tables join the metadata
     session_tables,  # noqa: F401  # its tables join the metadata
 )
 from protem.storage.schema import metadata
