@@ -90,6 +90,7 @@ class UserSettings(SettingsTable):
     kind: Literal["person", "workload", "agent"] = "person"
     groups: list[str] = []
     acts_for: str | None = None
+    approver_keys: list[Annotated[str, Field(max_length=4_096)]] = []
 
 
 class LocalIdentitySettings(SettingsTable):

@@ -12,13 +12,14 @@ Invariants (law 6):
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from protem.domain.canonical_json import JsonValue
-from protem.domain.decisions import ApprovalRequirement
-from protem.domain.identifiers import GrantId
+from protem.domain.decisions import ApprovalRequirement, Signing
+from protem.domain.identifiers import GrantId, GroupName
 from protem.domain.instants import format_instant
 from protem.domain.principals import Principal, PrincipalId
 
@@ -73,33 +74,55 @@ def is_quorate(
     requirements: Sequence[ApprovalRequirement],
     approvers: Iterable[Principal],
     requester: Principal,
+    signed: Mapping[PrincipalId, Signing] = MappingProxyType({}),
 ) -> bool:
     """Say whether ``approvers``, all eligible now, meet every requirement.
 
     Each person fills at most one place, so "one from A and one from B" takes two people.
+
+    Args:
+        requirements: what is to be met.
+        approvers: who said yes.
+        requester: who never counts.
+        signed: by person, how their yes is signed as verified now; who is absent did not sign.
     """
     people = {approver.person: approver for approver in approvers}
     people.pop(requester.person, None)
-    places = [need.groups for need in requirements for _ in range(need.count)]
+    places = [
+        frozenset(
+            person
+            for person, approver in people.items()
+            if may_fill(need, approver.groups, signed.get(person))
+        )
+        for need in requirements
+        for _ in range(need.count)
+    ]
     filled: dict[int, PrincipalId] = {}
-    return all(_seat(place, places, people, filled, set()) for place in range(len(places)))
+    return all(_seat(place, places, filled, set()) for place in range(len(places)))
+
+
+def may_fill(
+    need: ApprovalRequirement, groups: frozenset[GroupName], signed: Signing | None
+) -> bool:
+    """Say whether a member of ``groups``, whose yes is signed so, may fill a place of ``need``."""
+    if need.groups and not need.groups & groups:
+        return False
+    return need.signed is None or (signed is not None and signed.satisfies(need.signed))
 
 
 def _seat(
     place: int,
-    places: Sequence[frozenset[str]],
-    people: dict[PrincipalId, Principal],
+    places: Sequence[frozenset[PrincipalId]],
     filled: dict[int, PrincipalId],
     tried: set[PrincipalId],
 ) -> bool:
     """Fill ``place``, moving people already seated if need be (augmenting path)."""
-    for person, approver in people.items():
-        fits = not places[place] or bool(places[place] & approver.groups)
-        if person in tried or not fits:
+    for person in places[place]:
+        if person in tried:
             continue
         tried.add(person)
         taken = next((at for at, who in filled.items() if who == person), None)
-        if taken is None or _seat(taken, places, people, filled, tried):
+        if taken is None or _seat(taken, places, filled, tried):
             filled[place] = person
             return True
     return False

@@ -10,11 +10,13 @@ the decision a denial whatever else allowed it.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from protem.domain.canonical_json import JsonValue
-from protem.domain.errors import DeniedError
+from protem.domain.errors import DeniedError, InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.plans import Trait
 from protem.domain.principals import Principal
@@ -68,13 +70,62 @@ class RuleFinding:
     next_step: str | None = None
 
 
+class Signing(enum.StrEnum):
+    """How strongly an approval is signed; the later in this list, the stronger."""
+
+    REQUIRED = "required"
+    USER_VERIFIED = "user_verified"
+
+    def satisfies(self, wanted: Signing | None) -> bool:
+        """Say whether an approval signed so fills a place that asks for ``wanted``."""
+        return wanted is not Signing.USER_VERIFIED or self is Signing.USER_VERIFIED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequirement:
-    """``count`` distinct people, each in one of ``groups`` (empty: anyone who may approve)."""
+    """``count`` distinct people, each in one of ``groups`` (empty: anyone who may approve).
+
+    Attributes:
+        signed: each with a signature by a key of their own, at least as strong as this.
+    """
 
     count: int
     groups: frozenset[GroupName] = frozenset()
     rule: str = ""
+    signed: Signing | None = None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the form in a decision; ``signed`` and ``user_verified`` only where true."""
+        form: dict[str, JsonValue] = {
+            "count": self.count,
+            "groups": sorted(self.groups),
+            "rule": self.rule,
+        }
+        if self.signed is not None:
+            form["signed"] = True
+        if self.signed is Signing.USER_VERIFIED:
+            form["user_verified"] = True
+        return form
+
+    @classmethod
+    def from_json(cls, form: Mapping[str, Any]) -> ApprovalRequirement:
+        """Read ``to_json`` back.
+
+        Raises:
+            InvalidError: when it is none.
+        """
+        count, groups = form.get("count"), form.get("groups")
+        rule, signed = form.get("rule"), form.get("signed", False)
+        whole = isinstance(count, int) and isinstance(groups, list) and isinstance(rule, str)
+        if not whole or signed not in (False, True):
+            raise InvalidError("this is no requirement of a decision")
+        strength = Signing.USER_VERIFIED if form.get("user_verified") else Signing.REQUIRED
+        return cls(
+            count=int(str(count)),
+            groups=frozenset(GroupName(str(name)) for name in groups or ()),
+            rule=str(rule),
+            signed=strength if signed else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +184,7 @@ class Decision:
                 }
                 for finding in self.findings
             ],
-            "approvals": [
-                {"count": need.count, "groups": sorted(need.groups), "rule": need.rule}
-                for need in self.approvals
-            ],
+            "approvals": [need.to_json() for need in self.approvals],
             "longest_seconds": None if self.longest is None else int(self.longest.total_seconds()),
             "policy_digest": self.policy_digest,
         }

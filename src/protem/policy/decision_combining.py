@@ -21,6 +21,7 @@ from protem.domain.decisions import (
     Question,
     RuleFinding,
     RuleStatus,
+    Signing,
 )
 from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
@@ -96,7 +97,7 @@ def _approvals(
     permits: Sequence[Rule], question: Question, refusals: list[RuleFinding]
 ) -> tuple[ApprovalRequirement, ...]:
     """Return each distinct requirement once; add to ``refusals`` what names no group."""
-    needs: dict[tuple[int, frozenset[GroupName]], ApprovalRequirement] = {}
+    needs: dict[tuple[int, frozenset[GroupName], Signing | None], ApprovalRequirement] = {}
     for rule in permits:
         if rule.terms.approvals is None:
             continue
@@ -105,8 +106,10 @@ def _approvals(
         except InvalidError as error:
             refusals.append(failed(rule.id, rule.source, str(error)))
             continue
-        need = ApprovalRequirement(count=rule.terms.approvals, groups=groups, rule=rule.id)
-        needs.setdefault((need.count, groups), need)
+        need = ApprovalRequirement(
+            count=rule.terms.approvals, groups=groups, rule=rule.id, signed=rule.terms.signed
+        )
+        needs.setdefault((need.count, groups, need.signed), need)
     return tuple(needs.values()) or (ApprovalRequirement(count=1, rule=DEFAULT),)
 
 

@@ -25,6 +25,7 @@ from protem.domain.decisions import (
     PolicyAction,
     Question,
     RuleStatus,
+    Signing,
 )
 from protem.domain.durations import format_duration, parse_duration
 from protem.domain.errors import InvalidError
@@ -186,8 +187,9 @@ def run_cases(policy: Policy, cases: Sequence[PolicyCase]) -> list[CaseResult]:
 
 
 def describe_approval(need: ApprovalRequirement) -> str:
-    """Write a requirement as cases do: ``2 of db-owners or security``, ``1 of anyone``."""
-    return f"{need.count} of {' or '.join(sorted(need.groups)) or 'anyone'}"
+    """Write a requirement as cases do: ``2 of db-owners or security``, ``1 of anyone, signed``."""
+    how = {None: "", Signing.REQUIRED: ", signed", Signing.USER_VERIFIED: ", signed user_verified"}
+    return f"{need.count} of {' or '.join(sorted(need.groups)) or 'anyone'}{how[need.signed]}"
 
 
 def _raw_cases(folder: Path) -> list[tuple[str, str, dict[str, Any]]]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import cedarpy
 
-from protem.domain.decisions import PolicyAction, RuleFinding, RuleStatus
+from protem.domain.decisions import PolicyAction, RuleFinding, RuleStatus, Signing
 from protem.domain.durations import format_duration, parse_duration
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
@@ -28,10 +28,16 @@ from protem.policy.policy_text import Condition
 
 MAX_APPROVALS = 20
 ALWAYS_KNOWN = frozenset({"id", "message"})
-TERM_NAMES = frozenset({"additional", "approvals", "approvers", "max_duration", "requires"})
+TERM_NAMES = frozenset(
+    {"additional", "approvals", "approvers", "max_duration", "requires", "signed"}
+)
 TERM_ACTIONS = frozenset({PolicyAction.REQUEST, PolicyAction.EXTEND})
 REQUIRABLE = frozenset({"reason", "ticket"})
 MAX_MESSAGE = 500
+_SIGNING_WORDS = {
+    Signing.REQUIRED: "signed with a key of their own",
+    Signing.USER_VERIFIED: "signed with a key that asked for PIN or biometry",
+}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LABEL_REFERENCE = re.compile(r"\$[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 
@@ -78,6 +84,7 @@ class Terms:
         approvers: group names, or ``$label`` for the group that a label of the target names.
         longest: ceiling on the duration.
         requires: of ``reason`` and ``ticket``.
+        signed: how the approvals must be signed, if at all.
         additional: the terms hold on top of other permits; this one permits nothing by itself.
     """
 
@@ -85,13 +92,16 @@ class Terms:
     approvers: tuple[str, ...] = ()
     longest: timedelta | None = None
     requires: frozenset[str] = frozenset()
+    signed: Signing | None = None
     additional: bool = False
 
     def describe(self) -> str:
         """Say the terms in words; empty when there are none."""
         parts = []
         if self.approvals is not None:
-            parts.append(f"{self.approvals} of {' or '.join(self.approvers) or 'anyone'} approve")
+            how = "" if self.signed is None else f", {_SIGNING_WORDS[self.signed]}"
+            who = " or ".join(self.approvers) or "anyone"
+            parts.append(f"{self.approvals} of {who} approve{how}")
         if self.longest is not None:
             parts.append(f"at most {format_duration(self.longest)}")
         if self.requires:
@@ -271,6 +281,8 @@ def _check_annotations(
         raise InvalidError("@additional without another term adds nothing")
     if "approvers" in annotations and "approvals" not in annotations:
         raise InvalidError('@approvers needs @approvals, such as @approvals("1")')
+    if "signed" in annotations and "approvals" not in annotations:
+        raise InvalidError('@signed needs @approvals, such as @approvals("1")')
 
 
 def _rule_id(annotations: Mapping[str, str], source: str) -> str:
@@ -300,6 +312,7 @@ def _terms(annotations: Mapping[str, str]) -> Terms:
         approvers=_approvers(annotations["approvers"]) if "approvers" in annotations else (),
         longest=None if longest is None else parse_duration(longest),
         requires=requires,
+        signed=_signing(annotations["signed"]) if "signed" in annotations else None,
         additional="additional" in annotations,
     )
 
@@ -311,6 +324,13 @@ def _count(text: str) -> int:
             " for none, permit the action auto_approve"
         )
     return int(text)
+
+
+def _signing(text: str) -> Signing:
+    try:
+        return Signing(text)
+    except ValueError:
+        raise InvalidError(f"@signed is one of {_words(set(Signing))}") from None
 
 
 def _approvers(text: str) -> tuple[str, ...]:

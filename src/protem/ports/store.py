@@ -20,6 +20,7 @@ from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
 from protem.ports.session_records import SessionRecords, SpentProofRecords
+from protem.ports.approver_key_records import ApproverKeyRecords
 
 T = TypeVar("T")
 
@@ -311,6 +312,7 @@ class Transaction(Protocol):
     def sessions(self) -> SessionRecords: ...  # noqa: D102
     @property
     def spent_proofs(self) -> SpentProofRecords: ...  # noqa: D102
+    def approver_keys(self) -> ApproverKeyRecords: ...  # noqa: D102
 
 
 class Store(Protocol):

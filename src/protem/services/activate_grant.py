@@ -20,6 +20,7 @@ from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.ask_policy import ask_policy
+from protem.services.check_signatures import signed_now
 from protem.services.surroundings import Surroundings
 
 
@@ -130,7 +131,8 @@ def standing_decision(
         for approval in transaction.approvals.of(revision.grant_id, revision.number)
         if (reviewer := _eligible(around, transaction, approval, revision, now)) is not None
     ]
-    if is_quorate(decision.approvals, [reviewer for _, reviewer in counted], requester):
+    signed = signed_now(around, transaction, [approval for approval, _ in counted])
+    if is_quorate(decision.approvals, [reviewer for _, reviewer in counted], requester, signed):
         decision = replace(decision, outcome=Outcome.ALLOWED)
     return decision, tuple(approval for approval, _ in counted)
 

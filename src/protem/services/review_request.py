@@ -6,12 +6,13 @@ review in general; policy's ``approve`` action says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from protem.domain import audit_events, grants
 from protem.domain.approvals import Approval, Verdict
-from protem.domain.decisions import Outcome, PolicyAction, refuse_if_denied
+from protem.domain.decisions import ApprovalRequirement, Outcome, PolicyAction, refuse_if_denied
 from protem.domain.errors import ConflictError, DeniedError, ExpiredError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
@@ -20,6 +21,7 @@ from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, standing_decision
 from protem.services.ask_policy import ask_policy
+from protem.services.check_signatures import OfferedSignature, accept, refuse_unless_signed
 from protem.services.extend_grant import extend_in
 from protem.services.surroundings import Surroundings
 
@@ -30,12 +32,14 @@ class Review:
 
     Attributes:
         digest: of the revision that the reviewer saw; anything else is refused.
+        signature: the reviewer's own, over the digest; of a no it is ignored.
     """
 
     grant_id: GrantId
     digest: str
     verdict: Verdict
     comment: str = ""
+    signature: OfferedSignature | None = None
 
 
 async def review_request(around: Surroundings, reviewer: Principal, review: Review) -> Grant:
@@ -46,6 +50,8 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
         ConflictError: it is not under review, the digest is not that of the current revision, or
             this person has reviewed it already.
         DeniedError: the reviewer is the requester, no person, or not allowed by policy.
+        SignatureRequiredError: policy asks that this yes be signed, or signed more strongly.
+        SignatureRefusedError: the signature that came along does not hold.
         AuditUnavailableError, ClockSteppedBackError: for a yes, when nothing may begin now.
     """
     if reviewer.kind is not PrincipalKind.PERSON:
@@ -57,7 +63,9 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
     def work(transaction: Transaction) -> Grant:
         grant = transaction.grants.get(review.grant_id)
         revision = _under_review(transaction, grant, review, now)
-        _refuse_unless_eligible(around, transaction, reviewer, revision, now)
+        current = _refuse_unless_eligible(around, transaction, reviewer, revision, now)
+        needs = _needs(around, transaction, grant, revision, now)
+        signature = _signature(around, transaction, current, review, needs, now)
         approval = Approval(
             grant_id=grant.id,
             revision=revision.number,
@@ -66,6 +74,7 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
             verdict=review.verdict,
             at=now,
             comment=review.comment,
+            signature=signature,
             reviewer_person=reviewer.acts_for,
         )
         transaction.approvals.add(approval)
@@ -74,6 +83,39 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
     grant = await around.store.write(work)
     around.announcer.announce(grant.id)
     return grant
+
+
+def _needs(
+    around: Surroundings,
+    transaction: Transaction,
+    grant: Grant,
+    revision: RequestRevision,
+    now: datetime,
+) -> Sequence[ApprovalRequirement]:
+    """Return which approvals policy asks for now; none when it denies, as approvals then show."""
+    action = PolicyAction.EXTEND if grant.state is GrantState.ACTIVE else PolicyAction.REQUEST
+    requester = around.identity.lookup(transaction, revision.principal)
+    return ask_policy(around, action, revision, principal=requester, at=now).approvals
+
+
+def _signature(
+    around: Surroundings,
+    transaction: Transaction,
+    reviewer: Principal,
+    review: Review,
+    needs: Sequence[ApprovalRequirement],
+    now: datetime,
+) -> str | None:
+    """Return the signature as it is kept; one that is not asked for is checked all the same."""
+    if review.verdict is Verdict.DENY:
+        return None  # only a yes is signed
+    signature, signed = None, None
+    if review.signature is not None:
+        signature, signed = accept(
+            around, transaction, reviewer, review.signature, digest=review.digest, at=now
+        )
+    refuse_unless_signed(needs, reviewer, signed, review.grant_id)
+    return None if signature is None else signature.to_text()
 
 
 def _under_review(
@@ -102,7 +144,8 @@ def _refuse_unless_eligible(
     reviewer: Principal,
     revision: RequestRevision,
     now: datetime,
-) -> None:
+) -> Principal:
+    """Return the reviewer as of now."""
     requester = around.identity.lookup(transaction, revision.principal)
     current = around.identity.lookup(transaction, reviewer.id)
     if current.person == requester.person:
@@ -112,6 +155,7 @@ def _refuse_unless_eligible(
             around, PolicyAction.APPROVE, revision, principal=current, at=now, requester=requester
         )
     )
+    return current
 
 
 def _settle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protem.storage.account_records import AccountTable, IdempotencyTable
+from protem.storage.approver_key_records import ApproverKeyTable
 from protem.storage.clock_records import ClockTable
 from protem.storage.grant_records import GrantTable, WorkTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
@@ -67,3 +68,6 @@ class SqlTransaction:
     def spent_proofs(self) -> SpentProofTable:
         """What may be shown once only."""
         return SpentProofTable(self._session)
+    def approver_keys(self) -> ApproverKeyTable:
+        """Approvers' keys."""
+        return ApproverKeyTable(self._session)

@@ -33,6 +33,7 @@ from protem.testing.in_memory_account_records import (
     InMemoryIdempotency,
 )
 from protem.testing.in_memory_session_records import InMemorySessions, InMemorySpentProofs
+from protem.testing.in_memory_approver_key_records import InMemoryApproverKeys
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
 T = TypeVar("T")
@@ -99,6 +100,7 @@ class _Transaction(Access):
         self.clock = InMemoryClock(self)
         self.sessions = InMemorySessions(self)
         self.spent_proofs = InMemorySpentProofs(self)
+        self.approver_keys = InMemoryApproverKeys(self)
 
 
 class _Grants(Records):

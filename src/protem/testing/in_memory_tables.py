@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from protem.domain.approvals import Approval
+from protem.domain.approver_keys import ApproverKey, KeyChallenge, KeyKind
 from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
@@ -54,6 +55,8 @@ class Tables:
     clock: ClockReading | None = None
     sessions: dict[bytes, SignInSession] = field(default_factory=dict)
     spent_proofs: dict[bytes, datetime] = field(default_factory=dict)
+    approver_keys: dict[str, ApproverKey] = field(default_factory=dict)
+    key_challenges: dict[tuple[PrincipalId, KeyKind], KeyChallenge] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -69,6 +72,8 @@ class Tables:
             clock=self.clock,
             sessions=dict(self.sessions),
             spent_proofs=dict(self.spent_proofs),
+            approver_keys=dict(self.approver_keys),
+            key_challenges=dict(self.key_challenges),
         )
 
 

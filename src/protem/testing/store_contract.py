@@ -24,6 +24,7 @@ from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
 from protem.testing.session_records_contract import StoreSessionContract
+from protem.testing.approver_key_records_contract import StoreApproverKeyContract
 from protem.testing.store_leases_contract import StoreLeaseContract
 from protem.testing.store_records_contract import (
     StoreAccountContract,
@@ -248,5 +249,6 @@ class StoreContract(
     StoreAccountContract,
     StoreClockContract,
     StoreSessionContract,
+    StoreApproverKeyContract,
 ):
     """All promises of a store."""

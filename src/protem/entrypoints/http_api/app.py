@@ -17,6 +17,7 @@ from protem.entrypoints.http_api.metrics import Metrics
 from protem.entrypoints.http_api.request_boundary import RequestBoundary
 from protem.entrypoints.http_api.resources import (
     accounts,
+    approver_keys,
     audit,
     doctor,
     events,
@@ -40,6 +41,7 @@ _RESOURCES = (
     events,
     doctor,
     accounts,
+    approver_keys,
 )
 
 

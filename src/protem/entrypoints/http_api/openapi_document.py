@@ -13,11 +13,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from protem import __version__
-from protem.entrypoints.http_api import bodies
+from protem.entrypoints.http_api import approver_key_bodies, bodies
 
 _SHAPES = tuple(
     shape
-    for shape in vars(bodies).values()
+    for module in (bodies, approver_key_bodies)
+    for shape in vars(module).values()
     if isinstance(shape, type) and issubclass(shape, bodies.Body) and shape is not bodies.Body
 )
 _PROBLEM = {
