@@ -19,8 +19,8 @@ from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
-from protem.ports.session_records import SessionRecords, SpentProofRecords
 from protem.ports.approver_key_records import ApproverKeyRecords
+from protem.ports.session_records import SessionRecords, SpentProofRecords
 
 T = TypeVar("T")
 

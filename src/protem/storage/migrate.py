@@ -14,7 +14,6 @@ from protem.storage.connections import connect, translate
 
 _FOLDER = str(Path(__file__).parent / "migrations")
 HEAD = "0004"
-HEAD = "0003"
 """The newest step. Known here so that an up-to-date start need not load Alembic."""
 
 

@@ -68,6 +68,7 @@ class SqlTransaction:
     def spent_proofs(self) -> SpentProofTable:
         """What may be shown once only."""
         return SpentProofTable(self._session)
+
     def approver_keys(self) -> ApproverKeyTable:
         """Approvers' keys."""
         return ApproverKeyTable(self._session)

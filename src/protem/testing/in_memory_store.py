@@ -32,8 +32,8 @@ from protem.testing.in_memory_account_records import (
     InMemoryClock,
     InMemoryIdempotency,
 )
-from protem.testing.in_memory_session_records import InMemorySessions, InMemorySpentProofs
 from protem.testing.in_memory_approver_key_records import InMemoryApproverKeys
+from protem.testing.in_memory_session_records import InMemorySessions, InMemorySpentProofs
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
 T = TypeVar("T")

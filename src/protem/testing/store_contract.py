@@ -23,8 +23,8 @@ from protem.domain.errors import (
 from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
-from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.approver_key_records_contract import StoreApproverKeyContract
+from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.store_leases_contract import StoreLeaseContract
 from protem.testing.store_records_contract import (
     StoreAccountContract,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from protem.storage import session_tables  # noqa: F401  # its tables join the metadata
-from protem.storage import approver_key_tables  # noqa: F401  # its tables join the metadata
+from protem.storage import (
+    approver_key_tables,  # noqa: F401  # its tables join the metadata
+    session_tables,  # noqa: F401  # its tables join the metadata
+)
 from protem.storage.schema import metadata
 
 context.configure(
