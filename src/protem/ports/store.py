@@ -312,6 +312,7 @@ class Transaction(Protocol):
     def sessions(self) -> SessionRecords: ...  # noqa: D102
     @property
     def spent_proofs(self) -> SpentProofRecords: ...  # noqa: D102
+    @property
     def approver_keys(self) -> ApproverKeyRecords: ...  # noqa: D102
 
 

@@ -69,6 +69,7 @@ class SqlTransaction:
         """What may be shown once only."""
         return SpentProofTable(self._session)
 
+    @property
     def approver_keys(self) -> ApproverKeyTable:
         """Approvers' keys."""
         return ApproverKeyTable(self._session)
