@@ -13,6 +13,8 @@ from protem.domain.identifiers import TargetName
 from protem.domain.targets import Target
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.signing.local_key import create_key, load_key
+from protem.signing.signature_checker import SignatureChecker
+from protem.signing.webauthn_assertion import Site
 from protem.system.announcer import LocalAnnouncer
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
@@ -25,6 +27,7 @@ from protem.testing.in_memory_connector import InMemoryConnector
 from protem.testing.in_memory_planner import InMemoryPlanner
 from protem.testing.manual_clock import ManualClock
 from protem.testing.randomness_contract import RandomnessContract
+from protem.testing.signature_check_contract import SignatureCheckContract
 from protem.testing.signer_contract import SignerContract
 from protem.testing.target_catalogue_contract import TargetCatalogueContract
 from protem.testing.work_queue_contract import WorkQueueContract
@@ -100,6 +103,14 @@ class TestFixedSigner(SignerContract):
     @pytest.fixture
     def another(self):
         return InsecureFixedSigner(8)
+
+
+class TestSignatureChecker(SignatureCheckContract):
+    """The check of ssh and WebAuthn signatures."""
+
+    @pytest.fixture
+    def checker(self):
+        return SignatureChecker(Site(rp_id="localhost"))
 
 
 class TestLocalAnnouncer(AnnouncerContract):

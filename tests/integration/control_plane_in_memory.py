@@ -28,6 +28,8 @@ from protem.ports.store import Account, Transaction
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.surroundings import Surroundings
 from protem.signing.local_key import LocalKey
+from protem.signing.signature_checker import SignatureChecker
+from protem.signing.webauthn_assertion import Site
 from protem.system.announcer import LocalAnnouncer
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
@@ -217,6 +219,7 @@ def build(store: Any = None, identity: Any = None, sign_in: Any = ()) -> Stage:
         order_signer=LocalKey(Ed25519PrivateKey.generate()),
         announcer=LocalAnnouncer(),
         work_queue=reconciler,
+        signature_check=SignatureChecker(Site(rp_id="localhost")),
     )
     loops = BackgroundLoops(around=around, reconciler=reconciler)
     named = {provider.name: (provider, rules) for provider, rules in sign_in}

@@ -82,6 +82,13 @@ MATRIX = [
     ("POST", "/v1/accounts", {"subject": "new"}, with_status(ADMINISTRATOR, 201)),
     ("POST", "/v1/accounts/stranger/disable", None, ADMINISTRATOR),
     ("POST", "/v1/accounts/stranger/tokens", None, with_status(ADMINISTRATOR, 201)),
+    ("GET", "/v1/requests/{id}/challenge", None, SEES),
+    ("GET", "/v1/approver-keys", None, SIGNED_IN),
+    ("POST", "/v1/approver-keys/ssh/challenge", None, SIGNED_IN),
+    ("POST", "/v1/approver-keys/ssh", None, with_status(SIGNED_IN, 422)),
+    ("POST", "/v1/approver-keys/webauthn/options", None, SIGNED_IN),
+    ("POST", "/v1/approver-keys/webauthn", None, with_status(SIGNED_IN, 422)),
+    ("DELETE", "/v1/approver-keys/SHA256:none", None, with_status(SIGNED_IN, 404)),
 ]
 STREAM = ("GET", "/v1/events")
 
@@ -124,6 +131,7 @@ async def test_the_table_names_every_route(stage):
     patterns = {(m, p.replace("/stranger/", "/{subject}/")) for m, p in patterns}
     patterns = {(m, p.replace("/none/", "/{session_id}/")) for m, p in patterns}
     patterns = {(m, p.replace("/entries/0", "/entries/{index}")) for m, p in patterns}
+    patterns = {(m, p.replace("SHA256:none", "{key_id}")) for m, p in patterns}
     assert declared <= patterns
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from protem.audit.checkpoint import key_of
 from protem.audit.publisher import AuditPublisher
+from protem.bootstrap.approver_signatures import declared_keys, signature_checker
 from protem.bootstrap.background_loops import BackgroundLoops
 from protem.bootstrap.certificates import certificate_files
 from protem.bootstrap.plane import ControlPlane
@@ -27,6 +28,7 @@ from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
 from protem.domain.errors import AuditUnavailableError
 from protem.policy.cedar_policy import CedarPolicy
+from protem.services.declare_approver_keys import declare_approver_keys
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import recall_time
 from protem.services.manage_accounts import declare_accounts
@@ -90,6 +92,7 @@ async def open_control_plane(
             announcer=LocalAnnouncer(),
             work_queue=reconciler,
             limits=_limits(settings),
+            signature_check=signature_checker(settings),
         )
         await _declare_users(around, settings)
         if serving:
@@ -137,6 +140,7 @@ async def _take_over(around: Surroundings) -> None:
 async def _declare_users(around: Surroundings, settings: Settings) -> None:
     users = settings.identity.local.users
     await declare_accounts(around, [declared_principal(name, settings) for name in users])
+    await declare_approver_keys(around, declared_keys(settings))
 
 
 def _loops(

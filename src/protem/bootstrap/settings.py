@@ -92,6 +92,7 @@ class UserSettings(SettingsTable):
     groups: list[str] = []
     acts_for: str | None = None
     manager: str | None = None
+    approver_keys: list[Annotated[str, Field(max_length=4_096)]] = []
 
 
 class LocalIdentitySettings(SettingsTable):

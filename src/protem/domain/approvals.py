@@ -13,12 +13,13 @@ Invariants (law 6):
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from protem.domain.canonical_json import JsonValue
-from protem.domain.decisions import ApprovalRequirement
+from protem.domain.decisions import ApprovalRequirement, Signing
 from protem.domain.identifiers import GrantId
 from protem.domain.instants import format_instant
 from protem.domain.principals import Principal, PrincipalId
@@ -100,18 +101,26 @@ def is_quorate(
     requirements: Sequence[ApprovalRequirement],
     approvers: Iterable[Principal],
     requester: Principal,
+    signed: Mapping[PrincipalId, Signing] = MappingProxyType({}),
 ) -> bool:
     """Say whether ``approvers``, all eligible now, meet every requirement of every stage.
 
     Each person fills at most one place, so "one from A and one from B" takes two people.
+
+    Args:
+        requirements: what is to be met.
+        approvers: who said yes.
+        requester: who never counts.
+        signed: by person, how their yes is signed as verified now; who is absent did not sign.
     """
-    return review_progress(requirements, approvers, requester).stage is None
+    return review_progress(requirements, approvers, requester, signed).stage is None
 
 
 def review_progress(
     requirements: Sequence[ApprovalRequirement],
     approvers: Iterable[Principal],
     requester: Principal,
+    signed: Mapping[PrincipalId, Signing] = MappingProxyType({}),
 ) -> ReviewProgress:
     """Return which stage is open when ``approvers``, all eligible now, have said yes."""
     people = {approver.person: approver for approver in approvers}
@@ -120,7 +129,14 @@ def review_progress(
     filled: dict[int, PrincipalId] = {}
     needs = sorted(requirements, key=lambda need: need.stage)
     places = [
-        (need, tuple(person for person, who in people.items() if need.admits(who)))
+        (
+            need,
+            tuple(
+                person
+                for person, who in people.items()
+                if need.admits(who) and need.is_signed_enough(signed.get(person))
+            ),
+        )
         for need in needs
         for _ in range(need.count)
     ]
@@ -143,6 +159,7 @@ def is_their_turn(
     approvers: Sequence[Principal],
     requester: Principal,
     reviewer: Principal,
+    signed: Mapping[PrincipalId, Signing] = MappingProxyType({}),
 ) -> bool:
     """Say whether a yes of ``reviewer`` may be taken now, given those of ``approvers``.
 
@@ -150,8 +167,8 @@ def is_their_turn(
     stage only: a yes given before its stage is open would skip that stage's turn. One that fits no
     place at all may be taken; it counts for nothing.
     """
-    before = review_progress(requirements, approvers, requester)
-    after = review_progress(requirements, [*approvers, reviewer], requester)
+    before = review_progress(requirements, approvers, requester, signed)
+    after = review_progress(requirements, [*approvers, reviewer], requester, signed)
     if before.stage is None or after.stage != before.stage:
         return True
     if _wanted(after) < _wanted(before):

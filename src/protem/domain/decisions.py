@@ -10,11 +10,13 @@ the decision a denial whatever else allowed it.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from protem.domain.canonical_json import JsonValue
-from protem.domain.errors import DeniedError
+from protem.domain.errors import DeniedError, InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.plans import Trait
 from protem.domain.principals import Principal, PrincipalId
@@ -68,6 +70,17 @@ class RuleFinding:
     next_step: str | None = None
 
 
+class Signing(enum.StrEnum):
+    """How strongly an approval is signed; the later in this list, the stronger."""
+
+    REQUIRED = "required"
+    USER_VERIFIED = "user_verified"
+
+    def satisfies(self, wanted: Signing | None) -> bool:
+        """Say whether an approval signed so fills a place that asks for ``wanted``."""
+        return wanted is not Signing.USER_VERIFIED or self is Signing.USER_VERIFIED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequirement:
     """``count`` distinct people, each in one of ``groups`` or among ``people``.
@@ -77,6 +90,7 @@ class ApprovalRequirement:
     Attributes:
         stage: asked once all requirements of earlier stages are met.
         people: named one by one, such as the requester's manager.
+        signed: each with a signature by a key of their own, at least as strong as this.
     """
 
     count: int
@@ -84,16 +98,21 @@ class ApprovalRequirement:
     rule: str = ""
     stage: int = 1
     people: frozenset[PrincipalId] = frozenset()
+    signed: Signing | None = None
 
     def admits(self, approver: Principal) -> bool:
-        """Say whether ``approver`` may fill a place here."""
+        """Say whether ``approver`` may fill a place here, if signed enough."""
         if not self.groups and not self.people:
             return True
         speaks_as = approver.speaks_for | {approver.person, approver.id}
         return bool(self.groups & approver.groups or self.people & speaks_as)
 
+    def is_signed_enough(self, signed: Signing | None) -> bool:
+        """Say whether a yes that is signed so, or not at all, may fill a place here."""
+        return self.signed is None or (signed is not None and signed.satisfies(self.signed))
+
     def to_json(self) -> dict[str, JsonValue]:
-        """Return the form in a decision; ``stage`` and ``people`` only where they say something."""
+        """Return the form in a decision; later fields only where they say something."""
         form: dict[str, JsonValue] = {
             "count": self.count,
             "groups": sorted(self.groups),
@@ -103,7 +122,35 @@ class ApprovalRequirement:
             form["stage"] = self.stage
         if self.people:
             form["people"] = sorted(map(str, self.people))
+        if self.signed is not None:
+            form["signed"] = True
+        if self.signed is Signing.USER_VERIFIED:
+            form["user_verified"] = True
         return form
+
+    @classmethod
+    def from_json(cls, form: Mapping[str, Any]) -> ApprovalRequirement:
+        """Read ``to_json`` back.
+
+        Raises:
+            InvalidError: when it is none.
+        """
+        count, groups = form.get("count"), form.get("groups")
+        rule, signed = form.get("rule"), form.get("signed", False)
+        stage, people = form.get("stage", 1), form.get("people", [])
+        whole = isinstance(count, int) and isinstance(groups, list) and isinstance(rule, str)
+        staged = isinstance(stage, int) and isinstance(people, list)
+        if not whole or not staged or signed not in (False, True):
+            raise InvalidError("this is no requirement of a decision")
+        strength = Signing.USER_VERIFIED if form.get("user_verified") else Signing.REQUIRED
+        return cls(
+            count=int(str(count)),
+            groups=frozenset(GroupName(str(name)) for name in groups or ()),
+            rule=str(rule),
+            stage=stage,
+            people=frozenset(PrincipalId.parse(str(name)) for name in people),
+            signed=strength if signed else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,7 @@ def _requirement(rule: Rule, question: Question) -> ApprovalRequirement:
         rule=rule.id,
         stage=rule.terms.stage,
         people=people,
+        signed=rule.terms.signed,
     )
 
 

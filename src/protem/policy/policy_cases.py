@@ -25,6 +25,7 @@ from protem.domain.decisions import (
     PolicyAction,
     Question,
     RuleStatus,
+    Signing,
 )
 from protem.domain.durations import format_duration, parse_duration
 from protem.domain.errors import InvalidError
@@ -198,10 +199,11 @@ def run_cases(policy: Policy, cases: Sequence[PolicyCase]) -> list[CaseResult]:
 
 
 def describe_approval(need: ApprovalRequirement) -> str:
-    """Write a requirement as cases do: ``2 of db-owners``, ``1 of anyone``, ``stage 2: 1 of a``."""
+    """Write a requirement as cases do: ``2 of db-owners``, ``stage 2: 1 of anyone, signed``."""
     first = f"stage {need.stage}: " if need.stage > 1 else ""
     who = [*sorted(need.groups), *sorted(map(str, need.people))]
-    return f"{first}{need.count} of {' or '.join(who) or 'anyone'}"
+    how = {None: "", Signing.REQUIRED: ", signed", Signing.USER_VERIFIED: ", signed user_verified"}
+    return f"{first}{need.count} of {' or '.join(who) or 'anyone'}{how[need.signed]}"
 
 
 def _raw_cases(folder: Path) -> list[tuple[str, str, dict[str, Any]]]:

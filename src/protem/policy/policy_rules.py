@@ -20,7 +20,7 @@ from typing import Any
 
 import cedarpy
 
-from protem.domain.decisions import PolicyAction, RuleFinding, RuleStatus
+from protem.domain.decisions import PolicyAction, RuleFinding, RuleStatus, Signing
 from protem.domain.durations import format_duration, parse_duration
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
@@ -37,17 +37,22 @@ TERM_NAMES = frozenset(
         "approvers",
         "max_duration",
         "requires",
+        "signed",
         "stage",
         "window",
     }
 )
-WITH_APPROVALS = ("approvers", "stage", "approval_lasts")
+WITH_APPROVALS = ("approvers", "stage", "approval_lasts", "signed")
 TERM_ACTIONS = frozenset({PolicyAction.REQUEST, PolicyAction.EXTEND})
 REQUIRABLE = frozenset({"reason", "ticket"})
 MAX_MESSAGE = 500
 MAX_STAGE = 9
 MANAGER = "$manager"
 """Among approvers: the requester's manager, a person and not a group."""
+_SIGNING_WORDS = {
+    Signing.REQUIRED: "signed with a key of their own",
+    Signing.USER_VERIFIED: "signed with a key that asked for PIN or biometry",
+}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LABEL_REFERENCE = re.compile(r"\$[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 
@@ -98,6 +103,7 @@ class Terms:
         window: when this permit counts, by a calendar of some place.
         longest: ceiling on the duration.
         requires: of ``reason`` and ``ticket``.
+        signed: how the approvals must be signed, if at all.
         additional: the terms hold on top of other permits; this one permits nothing by itself.
     """
 
@@ -108,6 +114,7 @@ class Terms:
     window: WeeklyWindow | None = None
     longest: timedelta | None = None
     requires: frozenset[str] = frozenset()
+    signed: Signing | None = None
     additional: bool = False
 
     def describe(self) -> str:
@@ -115,8 +122,9 @@ class Terms:
         parts = []
         if self.approvals is not None:
             first = f"stage {self.stage}: " if self.stage > 1 else ""
+            how = "" if self.signed is None else f", {_SIGNING_WORDS[self.signed]}"
             who = " or ".join(self.approvers) or "anyone"
-            parts.append(f"{first}{self.approvals} of {who} approve")
+            parts.append(f"{first}{self.approvals} of {who} approve{how}")
         if self.approval_lasts is not None:
             parts.append(f"each approval lasts {format_duration(self.approval_lasts)}")
         if self.window is not None:
@@ -334,6 +342,7 @@ def _terms(annotations: Mapping[str, str]) -> Terms:
         window=None if window is None else WeeklyWindow.parse(window),
         longest=None if longest is None else parse_duration(longest),
         requires=requires,
+        signed=_signing(annotations["signed"]) if "signed" in annotations else None,
         additional="additional" in annotations,
     )
 
@@ -351,6 +360,13 @@ def _stage(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_STAGE):
         raise InvalidError(f"@stage is a whole number from 1 to {MAX_STAGE}")
     return int(text)
+
+
+def _signing(text: str) -> Signing:
+    try:
+        return Signing(text)
+    except ValueError:
+        raise InvalidError(f"@signed is one of {_words(set(Signing))}") from None
 
 
 def _approvers(text: str) -> tuple[str, ...]:

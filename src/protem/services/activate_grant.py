@@ -135,7 +135,7 @@ def standing_decision(
         at=now,
     )
     counted = case.count()
-    if is_quorate(decision.approvals, counted.approvers, requester):
+    if is_quorate(decision.approvals, counted.approvers, requester, counted.signed):
         decision = replace(decision, outcome=Outcome.ALLOWED)
     return decision, counted.approvals
 

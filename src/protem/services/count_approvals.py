@@ -13,18 +13,19 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from protem.domain.approvals import Approval, ReviewProgress, Verdict, review_progress
-from protem.domain.decisions import ApprovalRequirement, Decision, Outcome, PolicyAction
+from protem.domain.decisions import ApprovalRequirement, Decision, Outcome, PolicyAction, Signing
 from protem.domain.delegations import Delegation
 from protem.domain.errors import NotFoundError
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.ask_policy import ask_policy
+from protem.services.check_signatures import signed_now
 from protem.services.surroundings import Surroundings
 
 
@@ -56,11 +57,13 @@ class Counted:
 
     Attributes:
         spoken: every person whose authority has been used.
+        signed: by person, how theirs is signed, as verified now.
     """
 
     approvals: tuple[Approval, ...] = ()
     approvers: tuple[Principal, ...] = ()
     spoken: frozenset[PrincipalId] = frozenset()
+    signed: Mapping[PrincipalId, Signing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +95,17 @@ class ReviewCase:
                 approvals.append(approval)
                 approvers.append(reviewer.principal)
         return Counted(
-            approvals=tuple(approvals), approvers=tuple(approvers), spoken=frozenset(spoken)
+            approvals=tuple(approvals),
+            approvers=tuple(approvers),
+            spoken=frozenset(spoken),
+            signed=signed_now(self.around, self.transaction, approvals),
         )
 
     def progress(self, counted: Counted) -> ReviewProgress:
         """Return which stage is open."""
-        return review_progress(self.decision.approvals, counted.approvers, self.requester)
+        return review_progress(
+            self.decision.approvals, counted.approvers, self.requester, counted.signed
+        )
 
     def reviewer(
         self, principal: Principal, spoken: frozenset[PrincipalId] = frozenset()

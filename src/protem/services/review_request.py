@@ -16,6 +16,7 @@ from protem.domain.decisions import (
     ApprovalRequirement,
     Outcome,
     PolicyAction,
+    Signing,
     refuse_if_denied,
 )
 from protem.domain.errors import ConflictError, DeniedError, ExpiredError
@@ -26,6 +27,7 @@ from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, standing_decision
 from protem.services.ask_policy import ask_policy
+from protem.services.check_signatures import OfferedSignature, accept, refuse_unless_signed
 from protem.services.count_approvals import ReviewCase, Reviewer, usable_until
 from protem.services.extend_grant import extend_in
 from protem.services.surroundings import Surroundings
@@ -37,12 +39,14 @@ class Review:
 
     Attributes:
         digest: of the revision that the reviewer saw; anything else is refused.
+        signature: the reviewer's own, over the digest; of a no it is ignored.
     """
 
     grant_id: GrantId
     digest: str
     verdict: Verdict
     comment: str = ""
+    signature: OfferedSignature | None = None
 
 
 class NotYourTurnError(ConflictError):
@@ -68,6 +72,8 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
             this person has reviewed it already.
         NotYourTurnError: an earlier stage is not met yet; a no is taken all the same.
         DeniedError: the reviewer is the requester, no person, or not allowed by policy.
+        SignatureRequiredError: policy asks that this yes be signed, or signed more strongly.
+        SignatureRefusedError: the signature that came along does not hold.
         AuditUnavailableError, ClockSteppedBackError: for a yes, when nothing may begin now.
     """
     if reviewer.kind is not PrincipalKind.PERSON:
@@ -80,7 +86,12 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
         grant = transaction.grants.get(review.grant_id)
         revision = _under_review(transaction, grant, review, now)
         case = review_case(around, transaction, grant, revision, now)
-        admitted = admit_reviewer(case, reviewer, review.verdict)
+        signature, signed = _signature(case, reviewer, review)
+        admitted = admit_reviewer(case, reviewer, review.verdict, signed)
+        if review.verdict is Verdict.APPROVE:
+            refuse_unless_signed(
+                case.decision.approvals, admitted.principal, signed, review.grant_id
+            )
         approval = Approval(
             grant_id=grant.id,
             revision=revision.number,
@@ -89,6 +100,7 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
             verdict=review.verdict,
             at=now,
             comment=review.comment,
+            signature=signature,
             reviewer_person=admitted.principal.other_person,
         )
         transaction.approvals.add(approval)
@@ -98,6 +110,27 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
     grant = await around.store.write(work)
     around.announcer.announce(grant.id)
     return grant
+
+
+def _signature(
+    case: ReviewCase, reviewer: Principal, review: Review
+) -> tuple[str | None, Signing | None]:
+    """Return the signature as it is kept, and how strong it is; one not asked for is checked too.
+
+    Raises:
+        SignatureRefusedError: it does not hold.
+    """
+    if review.verdict is Verdict.DENY or review.signature is None:
+        return None, None  # only a yes is signed
+    signature, signed = accept(
+        case.around,
+        case.transaction,
+        reviewer,
+        review.signature,
+        digest=review.digest,
+        at=case.at,
+    )
+    return signature.to_text(), signed
 
 
 def _under_review(
@@ -120,8 +153,10 @@ def _under_review(
     return revision
 
 
-def admit_reviewer(case: ReviewCase, reviewer: Principal, verdict: Verdict) -> Reviewer:
-    """Return the reviewer as who they may give ``verdict`` now.
+def admit_reviewer(
+    case: ReviewCase, reviewer: Principal, verdict: Verdict, signed: Signing | None = None
+) -> Reviewer:
+    """Return the reviewer as who they may give ``verdict`` now, signed so or not at all.
 
     Raises:
         DeniedError: for their own request, or when policy does not let them review.
@@ -138,9 +173,11 @@ def admit_reviewer(case: ReviewCase, reviewer: Principal, verdict: Verdict) -> R
             f"{names}, for whom you stand in, or another in their place, has answered"
         )
     refuse_if_denied(admitted.answer)
-    needs = case.decision.approvals
+    signatures = dict(counted.signed)
+    if signed is not None:
+        signatures[admitted.principal.person] = signed
     if verdict is Verdict.APPROVE and not is_their_turn(
-        needs, counted.approvers, case.requester, admitted.principal
+        case.decision.approvals, counted.approvers, case.requester, admitted.principal, signatures
     ):
         progress = case.progress(counted)
         raise NotYourTurnError(

@@ -15,6 +15,7 @@ from protem.ports.clock import Clock
 from protem.ports.identity_provider import IdentityProvider
 from protem.ports.policy import Policy
 from protem.ports.randomness import Randomness
+from protem.ports.signature_check import SignatureCheck
 from protem.ports.signer import Signer
 from protem.ports.store import Store
 from protem.ports.target_catalogue import TargetCatalogue
@@ -50,7 +51,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """The ports that use cases reach the world through."""
+    """The ports that use cases reach the world through.
+
+    Attributes:
+        signature_check: None where approvals cannot be signed; then one that must be never counts.
+    """
 
     store: Store
     policy: Policy
@@ -63,6 +68,7 @@ class Surroundings:
     announcer: Announcer
     work_queue: WorkQueue
     limits: Limits = Limits()  # immutable
+    signature_check: SignatureCheck | None = None
 
     def check_ready_to_grant(self) -> None:
         """Return if something new may begin now; ending never asks (laws 5 and 10).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protem.storage.account_records import AccountTable, IdempotencyTable
+from protem.storage.approver_key_records import ApproverKeyTable
 from protem.storage.clock_records import ClockTable
 from protem.storage.directory_records import DirectoryGroupTable, DirectoryUserTable
 from protem.storage.grant_records import GrantTable, WorkTable
@@ -104,3 +105,8 @@ class SqlTransaction:
     def oncall(self) -> OncallTable:
         """The last answers of rotas."""
         return OncallTable(self._session)
+
+    @property
+    def approver_keys(self) -> ApproverKeyTable:
+        """Approvers' keys."""
+        return ApproverKeyTable(self._session)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from protem.domain.grants import EDGES, TERMINAL, GrantState
+from protem.storage.approver_key_tables import approver_key_triggers
 from protem.storage.schema import LEASE_COLUMNS, grants
 
 
@@ -41,7 +42,7 @@ def sqlite_triggers() -> dict[str, str]:
         for verb in ("UPDATE", "DELETE"):
             name = f"{table}_no_{verb.lower()}"
             texts[name] = _refusal(name, f"{verb} ON {table}", f"{what} is never changed")
-    return texts
+    return texts | approver_key_triggers()
 
 
 def edge_condition() -> str:

@@ -32,6 +32,7 @@ from protem.testing.in_memory_account_records import (
     InMemoryClock,
     InMemoryIdempotency,
 )
+from protem.testing.in_memory_approver_key_records import InMemoryApproverKeys
 from protem.testing.in_memory_directory_records import (
     InMemoryDirectoryGroups,
     InMemoryDirectoryUsers,
@@ -115,6 +116,7 @@ class _Transaction(Access):
         self.comments = InMemoryComments(self)
         self.delegations = InMemoryDelegations(self)
         self.oncall = InMemoryOncall(self)
+        self.approver_keys = InMemoryApproverKeys(self)
 
 
 class _Grants(Records):

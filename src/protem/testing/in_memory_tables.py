@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from protem.domain.approvals import Approval
+from protem.domain.approver_keys import ApproverKey, KeyChallenge, KeyKind
 from protem.domain.comments import Comment
 from protem.domain.delegations import Delegation, DelegationId
 from protem.domain.directories import DirectoryGroup, DirectoryUser
@@ -66,6 +67,8 @@ class Tables:
     comments: dict[tuple[GrantId, int], Comment] = field(default_factory=dict)
     delegations: dict[DelegationId, Delegation] = field(default_factory=dict)
     oncall: dict[ScheduleName, OncallAnswer] = field(default_factory=dict)
+    approver_keys: dict[str, ApproverKey] = field(default_factory=dict)
+    key_challenges: dict[tuple[PrincipalId, KeyKind], KeyChallenge] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -88,6 +91,8 @@ class Tables:
             comments=dict(self.comments),
             delegations=dict(self.delegations),
             oncall=dict(self.oncall),
+            approver_keys=dict(self.approver_keys),
+            key_challenges=dict(self.key_challenges),
         )
 
 

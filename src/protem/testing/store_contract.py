@@ -23,6 +23,7 @@ from protem.domain.errors import (
 from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
+from protem.testing.approver_key_records_contract import StoreApproverKeyContract
 from protem.testing.directory_records_contract import StoreDirectoryContract
 from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.store_leases_contract import StoreLeaseContract
@@ -250,5 +251,6 @@ class StoreContract(
     StoreClockContract,
     StoreSessionContract,
     StoreDirectoryContract,
+    StoreApproverKeyContract,
 ):
     """All promises of a store."""

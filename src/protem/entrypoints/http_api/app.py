@@ -18,6 +18,7 @@ from protem.entrypoints.http_api.metrics import Metrics
 from protem.entrypoints.http_api.request_boundary import RequestBoundary
 from protem.entrypoints.http_api.resources import (
     accounts,
+    approver_keys,
     audit,
     audit_search,
     delegations,
@@ -49,6 +50,7 @@ _RESOURCES = (
     events,
     doctor,
     accounts,
+    approver_keys,
 )
 
 

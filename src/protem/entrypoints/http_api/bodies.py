@@ -9,17 +9,19 @@ are no wider than the domain's.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from protem.domain.approver_keys import KeyKind
 from protem.domain.commands import Command
 from protem.domain.durations import check_duration
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName, ProfileName, TargetName
 from protem.domain.orders import PublicHalf
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
+from protem.services.check_signatures import OfferedSignature
 from protem.services.plan_command import Ask
 
 _MOST_SECONDS = 30 * 86_400
@@ -81,12 +83,35 @@ class RequestBody(AskBody):
     public_half: PublicHalfBody | None = None
 
 
+class SshSignatureBody(Body):
+    """A signature that ``ssh-keygen -Y sign -n approval@protem.dev`` made over the digest."""
+
+    kind: Literal["ssh"]
+    signature: Annotated[str, Field(max_length=16_384)]
+
+    def offered(self) -> OfferedSignature:
+        """Return it in the inside's words."""
+        return OfferedSignature(kind=KeyKind.SSH, content=self.signature)
+
+
+class WebauthnSignatureBody(Body):
+    """An ``AuthenticationResponseJSON`` whose challenge was the digest's bytes."""
+
+    kind: Literal["webauthn"]
+    credential: dict[str, Any]
+
+    def offered(self) -> OfferedSignature:
+        """Return it in the inside's words."""
+        return OfferedSignature(kind=KeyKind.WEBAUTHN, content=self.credential)
+
+
 class ReviewBody(Body):
-    """A verdict on one digest."""
+    """A verdict on one digest, and the reviewer's signature over it where it is a signed yes."""
 
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     verdict: Literal["approve", "deny"]
     comment: Annotated[str, Field(max_length=2_000, pattern=r"^[^\x00]*$")] = ""
+    signature: SshSignatureBody | WebauthnSignatureBody | None = None
 
 
 class ActivateBody(Body):

@@ -11,6 +11,7 @@ from protem.domain.decisions import PolicyDeniedError
 from protem.domain.grants import GrantState
 from protem.domain.identifiers import GrantId
 from protem.domain.principals import Principal
+from protem.entrypoints.http_api.approver_key_documents import of_challenge
 from protem.entrypoints.http_api.bodies import AskBody, RequestBody, ReviewBody, read_body
 from protem.entrypoints.http_api.documents import json_response, of_grant
 from protem.entrypoints.http_api.idempotency import Repeat, once
@@ -22,6 +23,7 @@ from protem.services.request_access import AccessRequested, request_access
 from protem.services.review_request import Review, review_request
 from protem.services.revise_request import revise_request
 from protem.services.surroundings import Surroundings
+from protem.services.view_approver_keys import signing_challenge
 from protem.services.view_grants import (
     GrantFilter,
     GrantView,
@@ -102,6 +104,14 @@ async def get_request(request: Request, grant_id: str) -> Response:
     return json_response(of_grant(view))
 
 
+@router.get("/{grant_id}/challenge")
+async def get_challenge(request: Request, grant_id: str) -> Response:
+    """Return what the caller signs to approve what is under review."""
+    here = serving(request)
+    challenge = await signing_challenge(here.around, await caller(request), GrantId(grant_id))
+    return json_response(of_challenge(challenge))
+
+
 @router.post("/{grant_id}/reviews", openapi_extra=takes(ReviewBody))
 async def post_review(request: Request, grant_id: str) -> Response:
     """Say yes or no to the revision with this digest."""
@@ -113,6 +123,7 @@ async def post_review(request: Request, grant_id: str) -> Response:
         digest=body.digest,
         verdict=Verdict(body.verdict),
         comment=body.comment,
+        signature=None if body.signature is None else body.signature.offered(),
     )
     await view_grant(here.around, principal, review.grant_id)  # a stranger learns nothing
 
