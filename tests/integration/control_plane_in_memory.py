@@ -193,7 +193,9 @@ def _people(stage: Stage, transaction: Transaction) -> None:
         )
 
 
-def build(store: Any = None, identity: Any = None, sign_in: Any = ()) -> Stage:
+def build(
+    store: Any = None, identity: Any = None, sign_in: Any = (), workloads: Any = None
+) -> Stage:
     """Return a control plane that does not run yet; ``sign_in`` is providers with their rules."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
         Ed25519PrivateKey,
@@ -223,14 +225,18 @@ def build(store: Any = None, identity: Any = None, sign_in: Any = ()) -> Stage:
     )
     loops = BackgroundLoops(around=around, reconciler=reconciler)
     named = {provider.name: (provider, rules) for provider, rules in sign_in}
-    plane = ControlPlane(around=around, loops=loops, proofs=_NoProofs(), sign_in=named)
+    plane = ControlPlane(
+        around=around, loops=loops, proofs=_NoProofs(), sign_in=named, workloads=workloads
+    )
     return Stage(plane=plane, app=create_app(plane), store=store, connector=connector)
 
 
 @asynccontextmanager
-async def running(sign_in: Any = ()) -> AsyncIterator[Stage]:
+async def running(
+    sign_in: Any = (), identity: Any = None, workloads: Any = None
+) -> AsyncIterator[Stage]:
     """Run a control plane with its people."""
-    stage = build(sign_in=sign_in)
+    stage = build(sign_in=sign_in, identity=identity, workloads=workloads)
     await stage.store.write(lambda transaction: _people(stage, transaction))
     try:
         async with stage.plane.running():

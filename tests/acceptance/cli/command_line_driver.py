@@ -40,6 +40,7 @@ class CommandLine:
     home: Path
     server: str | None = None
     token: str | None = None
+    workload_token_file: Path | None = None
     path: str = os.environ["PATH"]
 
     @property
@@ -59,8 +60,12 @@ class CommandLine:
             "COLUMNS": "80",
             "PGPASSWORD": "not-this-one",
         }
-        optional = {"PROTEM_SERVER": self.server, "PROTEM_TOKEN": self.token}
-        return environment | {name: value for name, value in optional.items() if value}
+        optional = {
+            "PROTEM_SERVER": self.server,
+            "PROTEM_TOKEN": self.token,
+            "PROTEM_WORKLOAD_TOKEN_FILE": self.workload_token_file,
+        }
+        return environment | {name: str(value) for name, value in optional.items() if value}
 
     def run(self, *arguments: str, stdin: str | bytes | None = None, timeout: float = 30) -> Done:
         """Run to the end, with no terminal anywhere."""

@@ -27,6 +27,8 @@ from protem.testing.postgresql_server import PostgresqlServer
 ONE_TIME_TOKEN = "ptm_one-time"
 SESSION_TOKEN = "ptm_session"
 ADA = {"id": "local|ada", "display": "Ada", "kind": "person", "groups": ["engineers"]}
+JOB = {"id": "https://ci|deploy:repo", "display": "repo", "kind": "workload", "groups": ["ci"]}
+WORKLOAD_TOKEN = "header.payload.signature"
 PAGE = 2
 SCOPE = [
     {"kind": "database", "path": ["postgres"], "action": "CONNECT"},
@@ -64,6 +66,7 @@ class LoopbackControlPlane:
         self.calls: list[tuple[str, str, Any, dict[str, str]]] = []
         self.findings: list[dict[str, Any]] = []
         self.grants: dict[str, dict[str, Any]] = {}
+        self.spent: set[str] = set()
         self.lose_answers = 0
         self.drop_everything = False
         self.seconds: float | None = None
@@ -144,6 +147,14 @@ class LoopbackControlPlane:
                 raise ProblemError(401, "unauthenticated", "this token is unknown or used")
             later = format_instant(datetime.now(UTC) + timedelta(hours=8))
             return {"token": SESSION_TOKEN, "expires_at": later, "principal": ADA}
+        if names == ["sign-in", "ways"]:
+            return {"providers": []}
+        if names == ["sign-in", "workload"]:
+            if body["token"] in self.spent or not body["token"].startswith(WORKLOAD_TOKEN):
+                raise ProblemError(401, "unauthenticated", "this workload token was used before")
+            self.spent.add(body["token"])
+            later = format_instant(datetime.now(UTC) + timedelta(hours=1))
+            return {"token": SESSION_TOKEN, "expires_at": later, "principal": JOB}
         if headers.get("Authorization") != f"Bearer {SESSION_TOKEN}":
             raise ProblemError(401, "unauthenticated", "sign in first")
         match [method, *names]:
@@ -175,7 +186,7 @@ class LoopbackControlPlane:
                 if not self.findings:
                     raise ProblemError(403, "denied", "administrators only")
                 return {"findings": self.findings}
-            case ["POST", "sign-out"]:
+            case ["POST", "sign-out"] | ["POST", "sessions", "end"]:
                 return {}
             case [_, "requests" | "grants", grant_id, *verb]:
                 if grant_id not in self.grants:

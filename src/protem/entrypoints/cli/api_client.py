@@ -17,12 +17,13 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 
 from protem import __version__
-from protem.entrypoints.cli import client_state
+from protem.entrypoints.cli import client_state, workload_token
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import current
 
@@ -54,7 +55,8 @@ def connect(*, signed_in: bool = True) -> ApiClient:
         CommandFailedError: no server is known, its URL is unusable, or nobody is signed in.
     """
     server = chosen_server()
-    token = os.environ.get("PROTEM_TOKEN") or client_state.token_for(server)
+    token = os.environ.get("PROTEM_TOKEN") or _ambient_session(server)
+    token = token or client_state.token_for(server)
     if signed_in and not token:
         raise CommandFailedError(
             f"not signed in to {server}",
@@ -62,6 +64,31 @@ def connect(*, signed_in: bool = True) -> ApiClient:
             next_step=f"protem login --server {server}",
         )
     return ApiClient(server, token)
+
+
+def sign_in_workload(server: str, token: str) -> dict[str, Any]:
+    """Exchange a workload's token for a session, which is kept for the next command.
+
+    Raises:
+        CommandFailedError: the server does not take the token.
+    """
+    with ApiClient(server, None) as client:
+        answer = object_of(client.post("/v1/sign-in/workload", {"token": token}))
+    session = answer.get("token")
+    if not isinstance(session, str) or not session:
+        raise CommandFailedError("the server's answer holds no token; are versions compatible?")
+    workload_token.keep_session(server, token, session, answer.get("expires_at"))
+    return answer
+
+
+def _ambient_session(server: str) -> str | None:
+    """Return the session of the workload that this process is part of, if it is one."""
+    path = os.environ.get(workload_token.VARIABLE)
+    if not path:
+        return None
+    token = workload_token.read_token(Path(path))
+    kept = workload_token.kept_session(server, token)
+    return kept or str(sign_in_workload(server, token)["token"])
 
 
 def chosen_server() -> str:

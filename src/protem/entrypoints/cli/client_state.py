@@ -27,6 +27,7 @@ from protem.entrypoints.cli.scope_view import moment
 
 _SIGN_INS = "sign-in.json"
 _REQUESTS = "requests"
+_WORKLOAD = "workload-sessions.json"
 HELD = "held"
 """One file a grant, which ``prompt_segment`` reads without loading this module."""
 
@@ -91,6 +92,17 @@ def forget_sign_in(server: str) -> None:
     tokens = {key: token for key, token in known.get("tokens", {}).items() if key != server}
     if known:
         _write(_SIGN_INS, {"server": known.get("server"), "tokens": tokens})
+
+
+def workload_session(server: str) -> dict[str, Any]:
+    """Return what is kept of the workload's session at ``server``, empty when nothing is."""
+    found = _read(_WORKLOAD).get(server)
+    return found if isinstance(found, dict) else {}
+
+
+def remember_workload_session(server: str, session: dict[str, str]) -> None:
+    """Keep a workload's session at ``server`` in place of the one before."""
+    _write(_WORKLOAD, {**_read(_WORKLOAD), server: session})
 
 
 def remember_request(grant_id: str, asked: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from protem.entrypoints.cli.terminal import data
 _ENVIRONMENT = """\
 PROTEM_SERVER     the control plane's URL; --server beats it, the configuration file loses to it
 PROTEM_TOKEN      a session token, instead of signing in; never passed on to the wrapped command
+PROTEM_WORKLOAD_TOKEN_FILE   the token of this CI job or pod: commands sign in with it
 PROTEM_CONFIG     the configuration file, instead of $XDG_CONFIG_HOME/protem/config.toml
 PROTEM_OUTPUT     table, json or yaml; -o beats it
 PROTEM_NO_INPUT   1: never ask anything, as --no-input

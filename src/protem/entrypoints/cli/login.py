@@ -6,12 +6,13 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import click
 
 from protem.entrypoints.cli import client_state
-from protem.entrypoints.cli.api_client import ApiClient, chosen_server, object_of
+from protem.entrypoints.cli.api_client import ApiClient, chosen_server, object_of, sign_in_workload
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options, current
@@ -19,6 +20,7 @@ from protem.entrypoints.cli.scope_view import moment_text, time_left
 from protem.entrypoints.cli.terminal import StatusLine, data, say
 from protem.entrypoints.cli.untrusted_text import printable
 from protem.entrypoints.cli.waiting import person_text
+from protem.entrypoints.cli.workload_token import read_token
 
 _LONGEST_TOKEN = 4_096
 _SLOWEST_SECONDS = 30
@@ -28,23 +30,35 @@ _SLOWEST_SECONDS = 30
 @click.option("--token-stdin", is_flag=True, help="Read a one-time token from standard input.")
 @click.option("--token", "by_token", is_flag=True, help="Ask for a one-time token.")
 @click.option("--device", is_flag=True, help="Show a code for a browser anywhere; open none.")
+@click.option(
+    "--workload-token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Sign in with the token of this CI job or pod.",
+)
 @common_options
-def command(*, token_stdin: bool, by_token: bool, device: bool) -> None:
+def command(
+    *, token_stdin: bool, by_token: bool, device: bool, workload_token_file: Path | None
+) -> None:
     r"""Sign in from a browser, or with a one-time token from an administrator.
 
     \b
     protem login --server https://protem.example.com
     protem login --device
     protem login --token-stdin < token-file
+    protem login --workload-token-file /var/run/secrets/protem/token
 
     Where the server knows an identity provider, a browser opens; compare the code that it shows
     with the one here. The session's token is kept in $XDG_STATE_HOME/protem, readable by you alone.
     """
-    if token_stdin + by_token + device > 1:
-        raise click.UsageError("give one of --token-stdin, --token and --device")
+    if token_stdin + by_token + device + (workload_token_file is not None) > 1:
+        raise click.UsageError(
+            "give one of --token-stdin, --token, --device and --workload-token-file"
+        )
     server = chosen_server()
     with ApiClient(server, None) as client:
-        if token_stdin or by_token or not (device or _has_providers(client)):
+        if workload_token_file is not None:
+            answer = sign_in_workload(server, read_token(workload_token_file))
+        elif token_stdin or by_token or not (device or _has_providers(client)):
             token = _one_time_token(from_stdin=token_stdin)
             answer = object_of(client.post("/v1/sign-in", {"token": token}))
         else:

@@ -12,8 +12,9 @@ from protem.entrypoints.cli.terminal import say
 
 
 @click.command(name="logout")
+@click.option("--all", "everywhere", is_flag=True, help="End your sessions everywhere.")
 @common_options
-def command() -> None:
+def command(*, everywhere: bool) -> None:
     """Sign out. The token is forgotten here even when the server does not answer."""
     server = chosen_server()
     token = client_state.token_for(server)
@@ -23,8 +24,9 @@ def command() -> None:
         return
     try:
         with ApiClient(server, token) as client:
-            client.post("/v1/sign-out")
+            client.post("/v1/sessions/end" if everywhere else "/v1/sign-out")
     except CommandFailedError as error:
         if error.error_code != "unauthenticated":
             raise
-    say(f"Signed out of {server}.")
+    where = ", everywhere" if everywhere else ""
+    say(f"Signed out of {server}{where}.")
