@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from protem.domain import session_events
 from protem.domain.bearer_tokens import fingerprint
+from protem.domain.errors import DeniedError
 from protem.domain.principals import Principal
 from protem.domain.secret import Secret
 from protem.domain.sign_in_sessions import SignInSession
@@ -24,6 +25,23 @@ from protem.services.surroundings import Surroundings
 async def session_of(around: Surroundings, token: Secret) -> SignInSession | None:
     """Return the facts of the session that a token is; None for a token without any."""
     return await around.store.read(lambda view: view.sessions.find(fingerprint(token)))
+
+
+async def refuse_if_lent(around: Surroundings, token: Secret) -> None:
+    """Return unless this session was signed in by a device code.
+
+    Whoever sends somebody such a code and has it confirmed holds a session of theirs: it is no
+    session to enrol keys with, nor to approve with where policy asks for signatures.
+
+    Raises:
+        DeniedError: when it was.
+    """
+    session = await session_of(around, token)
+    if session is not None and session.may_be_lent:
+        raise DeniedError(
+            "this session was signed in by a device code, which is not enough for this",
+            next_step="do it in the browser, signed in there",
+        )
 
 
 async def list_sessions(around: Surroundings, principal: Principal) -> Sequence[SignInSession]:

@@ -6,6 +6,7 @@ Invariants:
 - The issuer that a provider claims is, character for character, the one in the settings.
 - A key that is not known is looked for once, and then at most every ``_LOOK_AGAIN``: forged tokens
   cannot make us flood the provider.
+- Of many who wait for a provider that does not answer, one waits: nobody can pile calls up.
 - What is kept goes on to be used while the provider is away, for at most ``_KEPT_AT_MOST``.
 """
 
@@ -27,6 +28,7 @@ from protem.ports.clock import Clock
 _FRESH = timedelta(minutes=10)
 _KEPT_AT_MOST = timedelta(hours=24)
 _LOOK_AGAIN = timedelta(seconds=30)
+_AWAY_FOR = timedelta(seconds=2)
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _WELL_KNOWN = "/.well-known/openid-configuration"
 
@@ -68,6 +70,7 @@ class MetadataSource:
         self._metadata: tuple[datetime, Metadata] | None = None
         self._keys: tuple[datetime, KeySet] | None = None
         self._looked_at: datetime | None = None
+        self._away: tuple[datetime, IdentityProviderError] | None = None
 
     async def metadata(self) -> Metadata:
         """Return what the provider says of itself.
@@ -95,7 +98,7 @@ class MetadataSource:
             self._looked_at = now
             try:
                 metadata = await self._metadata_now()
-                found = self._key_set(await self._client.get_document(metadata.jwks_uri))
+                found = self._key_set(await self._ask(metadata.jwks_uri))
             except IdentityProviderError:
                 if kept is not None and now - kept[0] < _KEPT_AT_MOST:
                     return kept[1]
@@ -108,7 +111,7 @@ class MetadataSource:
         if kept is not None and now - kept[0] < _FRESH:
             return kept[1]
         try:
-            document = await self._client.get_document(self._issuer.rstrip("/") + _WELL_KNOWN)
+            document = await self._ask(self._issuer.rstrip("/") + _WELL_KNOWN)
             found = self._checked(document)
         except IdentityProviderError:
             if kept is not None and now - kept[0] < _KEPT_AT_MOST:
@@ -116,6 +119,19 @@ class MetadataSource:
             raise
         self._metadata = now, found
         return found
+
+    async def _ask(self, address: str) -> Mapping[str, Any]:
+        """Return a document; who just got no answer speaks for those who ask right after."""
+        if self._away is not None and self._clock.now() - self._away[0] < _AWAY_FOR:
+            known = self._away[1]
+            raise IdentityProviderError(known.message, next_step=known.next_step)
+        try:
+            document = await self._client.get_document(address)
+        except IdentityProviderError as error:
+            self._away = self._clock.now(), error
+            raise
+        self._away = None
+        return document
 
     def _checked(self, document: Mapping[str, Any]) -> Metadata:
         if document.get("issuer") != self._issuer:

@@ -1,0 +1,181 @@
+"""Sessions: their facts, their end by idleness and by age, and who may end which."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from protem.domain.bearer_tokens import SESSION_IDLE, SESSION_LIFETIME, fingerprint
+from protem.domain.errors import DeniedError, NotFoundError, UnauthenticatedError
+from protem.domain.principals import Principal
+from protem.domain.sign_in_sessions import MAX_CLIENT, SignInMethod
+from protem.identity.local import LocalIdentity
+from protem.ports.store import Account
+from protem.services.manage_accounts import disable_account, issue_token
+from protem.services.manage_sessions import (
+    end_all_sessions,
+    end_session,
+    keep_sessions,
+    list_sessions,
+    refuse_if_lent,
+    session_of,
+)
+from protem.services.open_session import new_session
+from protem.services.sign_in import sign_in, sign_in_by_consent, sign_out
+from protem.testing.manual_clock import ManualClock
+from tests.integration.control_plane_in_memory import build, local
+
+ADA = Principal(id=local("ada"), display="Ada")
+BEN = Principal(id=local("ben"), display="Ben")
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+async def around():
+    """Two people, and a clock that stands still."""
+    stage, clock = build(), ManualClock()
+    made = replace(stage.plane.around, clock=clock, identity=LocalIdentity(stage.store, clock))
+    for principal in (ADA, BEN):
+        account = Account(principal=principal)
+        await stage.store.write(lambda tx, account=account: tx.accounts.put(account))
+    return made
+
+
+async def come_in(around, who=ADA, client="protem/1"):
+    """Sign in with a one-time token; return the session's token."""
+    issued = await issue_token(around, "operator", who.id)
+    return (await sign_in(around, issued.token, client=client)).token
+
+
+async def proves(around, token):
+    """Say whether the token proves anybody."""
+    try:
+        await around.identity.authenticate(token)
+    except UnauthenticatedError:
+        return False
+    return True
+
+
+async def test_a_session_knows_how_and_by_what_program_it_began(around):
+    """What the program said of itself is one short line, whatever it said."""
+    token = await come_in(around, client="protem/1\x1b[2J\u202e\n" + "x" * 500)
+    session = await session_of(around, token)
+    assert session.method is SignInMethod.ONE_TIME_TOKEN
+    assert len(session.client) == MAX_CLIENT
+    assert session.client.isprintable()
+    assert session.expires_at - session.began_at == SESSION_LIFETIME
+    await come_in(around)
+    assert len({one.id for one in await list_sessions(around, ADA)}) == 2
+
+
+async def test_a_session_that_nobody_used_is_over(around):
+    """Exactly at the limit it still counts, after it no more; use prolongs it."""
+    token = await come_in(around)
+    for _ in range(2):
+        around.clock.advance(SESSION_IDLE)
+        assert await proves(around, token)
+    around.clock.advance(SESSION_IDLE + MINUTE)
+    assert not await proves(around, token)
+    assert await list_sessions(around, ADA) == ()
+
+
+async def test_use_prolongs_nothing_beyond_the_lifetime(around):
+    """A session that is used all the time ends all the same."""
+    token = await come_in(around)
+    for _ in range(11):
+        around.clock.advance(timedelta(hours=1))
+        assert await proves(around, token)
+    around.clock.advance(timedelta(hours=1))
+    assert not await proves(around, token)
+
+
+async def test_use_is_put_on_record_and_outlives_the_process(around):
+    """After a restart a session is as idle as it was on record."""
+    token = await come_in(around)
+    around.clock.advance(SESSION_IDLE)
+    await around.identity.authenticate(token)
+    assert await keep_sessions(around) == 0
+    assert (await session_of(around, token)).used_at == around.clock.now()
+    assert around.identity.uses() == {}
+    restarted = replace(around, identity=LocalIdentity(around.store, around.clock))
+    around.clock.advance(SESSION_IDLE)
+    assert await proves(restarted, token)
+
+
+async def test_what_is_over_is_forgotten_and_nothing_else(around):
+    """Expired, idle and unused one-time tokens go; a session in use stays."""
+    old = await come_in(around)
+    await issue_token(around, "operator", BEN.id)
+    around.clock.advance(SESSION_IDLE + MINUTE)
+    young = await come_in(around, BEN)
+    assert await keep_sessions(around) == 1
+    assert await session_of(around, old) is None
+    assert await proves(around, young)
+    around.clock.advance(timedelta(hours=24))
+    assert await keep_sessions(around) == 2
+    assert await session_of(around, young) is None
+
+
+async def test_one_ends_ones_own_sessions_only(around):
+    """Another's is not found, though it is there; ended means at once."""
+    mine, other = await come_in(around), await come_in(around)
+    bens = await come_in(around, BEN)
+    assert await proves(around, mine)
+    session = await session_of(around, mine)
+    with pytest.raises(NotFoundError):
+        await end_session(around, BEN, session.id)
+    await end_session(around, ADA, session.id)
+    assert [await proves(around, token) for token in (mine, other, bens)] == [False, True, True]
+    with pytest.raises(NotFoundError):
+        await end_session(around, ADA, session.id)
+
+
+async def test_all_of_them_end_at_once(around):
+    """The present one, too; nobody else's."""
+    tokens = [await come_in(around) for _ in range(3)]
+    bens = await come_in(around, BEN)
+    for token in tokens:
+        await around.identity.authenticate(token)
+    assert await end_all_sessions(around, ADA) == 3
+    assert not any([await proves(around, token) for token in tokens])
+    assert await proves(around, bens)
+
+
+async def test_every_end_by_a_person_is_on_record(around):
+    """Signing out, ending one and ending all name the session, and never its token."""
+    tokens = [await come_in(around) for _ in range(3)]
+    sessions = [await session_of(around, token) for token in tokens]
+    await sign_out(around, ADA, tokens[0])
+    await sign_out(around, ADA, tokens[0])
+    await end_session(around, ADA, sessions[1].id)
+    await end_all_sessions(around, ADA)
+    entries = await around.store.read(lambda view: view.audit.entries(start=0, limit=100))
+    ends = [entry.body.decode() for entry in entries if b"account.signed_out" in entry.body]
+    assert len(ends) == 3
+    for session, token, body in zip(sessions, tokens, ends, strict=True):
+        assert session.id in body
+        assert token.reveal() not in body
+        assert fingerprint(token).hex() not in body
+
+
+async def test_disabling_ends_sessions_with_their_facts(around):
+    """Nothing of a session is left once its account is disabled."""
+    token = await come_in(around)
+    await disable_account(around, "operator", ADA.id)
+    assert not await proves(around, token)
+    assert await session_of(around, token) is None
+
+
+async def test_a_session_by_device_code_is_told_apart(around):
+    """It is the person's for most things, and not for those that a stolen one must not do."""
+    lent = (await sign_in_by_consent(around, ADA.id, client="somewhere")).token
+    assert await proves(around, lent)
+    with pytest.raises(DeniedError):
+        await refuse_if_lent(around, lent)
+    await refuse_if_lent(around, await come_in(around))
+
+
+def test_a_provider_may_have_a_lifetime_of_its_own(around):
+    """Shorter or longer than everybody's."""
+    new = new_session(around, SignInMethod.OIDC, lifetime=timedelta(hours=24))
+    assert new.expires_at - new.began_at == timedelta(hours=24)
