@@ -12,8 +12,19 @@ const server = http.createServer();
 await new Promise((resolve) => server.listen(given.port ?? 0, '127.0.0.1', resolve));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
+// Jobs get signed tokens for whatever audience they ask for, as those of a CI service do.
+const jobs = given.jobs ?? {};
+const jobClients = Object.keys(jobs).map((id) => ({
+  client_id: id,
+  client_secret: 'only-for-tests',
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+}));
+
 const provider = new Provider(issuer, {
-  clients: given.clients,
+  clients: [...given.clients, ...jobClients],
+  extraTokenClaims: (_context, token) => jobs[token.clientId],
   claims: { openid: ['sub'], profile: ['name', 'groups', 'hd', '_claim_names'], email: ['email', 'email_verified'] },
   conformIdTokenClaims: false,
   pkce: { required: () => true },
@@ -23,6 +34,16 @@ const provider = new Provider(issuer, {
   features: {
     devInteractions: { enabled: true },
     backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_context, audience) => ({
+        scope: '',
+        audience,
+        accessTokenTTL: 300,
+        accessTokenFormat: 'jwt',
+      }),
+    },
     rpInitiatedLogout: { enabled: true },
   },
   findAccount: (_context, subject) => ({

@@ -33,6 +33,8 @@ class Issuer:
     Attributes:
         answers: what a path answers instead of the honest thing: bytes, or a callable for them.
         asked: the paths that were asked for.
+        id_token: what redeems any code.
+        drips: seconds between the bytes of an answer.
     """
 
     url: str
@@ -41,6 +43,8 @@ class Issuer:
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     claims_issuer: str | None = None
+    id_token: str = ""
+    drips: float = 0.0
     _count: int = 0
 
     def answer(self, path: str) -> tuple[int, bytes]:
@@ -52,7 +56,12 @@ class Issuer:
             return status, body
         if path == "/.well-known/openid-configuration":
             named = self.claims_issuer or self.url
-            return 200, json.dumps({"issuer": named, "jwks_uri": f"{self.url}/keys"}).encode()
+            published = {"issuer": named, "jwks_uri": f"{self.url}/keys"}
+            for place in ("authorization", "token"):
+                published[f"{place}_endpoint"] = f"{self.url}/{place}"
+            return 200, json.dumps(published).encode()
+        if path == "/token":
+            return 200, json.dumps({"id_token": self.id_token, "access_token": "at"}).encode()
         if path == "/keys":
             keys = self.published or [self.key]
             return 200, json.dumps(KeySet(keys).as_dict(private=False)).encode()
@@ -91,13 +100,20 @@ def issuer() -> Iterator[Issuer]:
         def log_message(self, *_arguments: object) -> None:
             pass
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.do_GET()
+
         def do_GET(self) -> None:
             status, body = found.answer(self.path)
             try:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                for byte in body if found.drips else ():
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(found.drips)
+                self.wfile.write(b"" if found.drips else body)
             except OSError:
                 self.close_connection = True
 

@@ -9,6 +9,7 @@ past its bound; a redirect is an error, since it would carry a code or a secret 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 from collections.abc import Mapping
@@ -81,14 +82,18 @@ class ProviderClient:
         basic: tuple[str, str] | None = None,
     ) -> Mapping[str, Any]:
         try:
-            async with self._client().stream(
-                method,
-                address,
-                data=dict(form) if form is not None else None,
-                auth=httpx2.BasicAuth(*basic) if basic else None,
-            ) as response:
+            # of the whole answer: the client's own limits are of each read, and bytes can drip
+            async with (
+                asyncio.timeout(_WITHIN_SECONDS),
+                self._client().stream(
+                    method,
+                    address,
+                    data=dict(form) if form is not None else None,
+                    auth=httpx2.BasicAuth(*basic) if basic else None,
+                ) as response,
+            ):
                 body = await self._bounded(response)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             raise self._away(f"does not answer ({type(error).__name__})") from error
         expected = response.status_code == httpx2.codes.OK or (
             form is not None and response.status_code in (400, 401)

@@ -27,7 +27,13 @@ from protem.domain.secret import Secret
 from protem.identity.oidc.claims import ClaimRules, person_of
 from protem.identity.oidc.fetching import ProviderClient
 from protem.identity.oidc.metadata import Metadata, MetadataSource
-from protem.identity.oidc.tokens import TokenRules, check_logout, refused, verified_claims
+from protem.identity.oidc.tokens import (
+    TokenRules,
+    check_access_token,
+    check_logout,
+    refused,
+    verified_claims,
+)
 from protem.ports.clock import Clock
 from protem.ports.randomness import Randomness
 from protem.ports.sign_in_provider import SignInBegun
@@ -107,6 +113,7 @@ class OidcProvider:
         )
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), begun.nonce.encode()):
             raise refused("it belongs to another sign-in")
+        check_access_token(claims, tokens.get("access_token"))
         return person_of(
             claims, issuer=self.issuer, provider=self.name, rules=self._settings.claims
         )

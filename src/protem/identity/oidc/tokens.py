@@ -11,9 +11,10 @@ ones are not on it; every refusal is the same family, and says what was wrong wi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,7 @@ ALGORITHMS = (
 )
 LEEWAY = timedelta(seconds=60)
 """How far the provider's clock may be from ours."""
+_HASHES = (hashlib.sha256, hashlib.sha384, hashlib.sha512)
 MOST_CHARACTERS = 65_536
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -89,6 +91,24 @@ async def signed_claims(
         raise refused("it is of another issuer")
     _check_times(claims, clock.now())
     return claims
+
+
+def check_access_token(claims: Mapping[str, Any], access_token: object) -> None:
+    """Return when the ID token is of this access token, as far as it says (Core 1.0, 3.1.3.6).
+
+    Raises:
+        UnauthenticatedError: it came with another.
+    """
+    named = claims.get("at_hash")
+    if named is None or not isinstance(access_token, str):
+        return
+    # the hash is that of the token's own algorithm, cut in half: so its length tells which
+    halves = [
+        urlsafe_b64encode(found[: len(found) // 2]).rstrip(b"=")
+        for found in (method(access_token.encode()).digest() for method in _HASHES)
+    ]
+    if not isinstance(named, str) or named.encode() not in halves:
+        raise refused("it came with an access token that is another's")
 
 
 def check_logout(claims: Mapping[str, Any]) -> None:
