@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,7 @@ from tests.integration.control_plane_in_memory import Stage, build
 from protem.bootstrap.scim_settings import TrustedDirectory
 from protem.domain.bearer_tokens import fingerprint
 from protem.domain.directories import DirectorySource, SubjectFrom
-from protem.domain.errors import NotFoundError
 from protem.domain.identifiers import DirectoryName
-from protem.domain.principals import Principal, PrincipalId
 from protem.domain.secret import Secret
 from protem.entrypoints.http_api.app import create_app
 from protem.entrypoints.scim.app import PREFIX, create_scim_app
@@ -38,17 +37,6 @@ USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-
-class AnyIssuer(LocalIdentity):
-    """Accounts of every issuer, as the control plane has them where people sign in by OIDC."""
-
-    def lookup(self, transaction: Transaction, principal_id: PrincipalId) -> Principal:
-        """Return an enabled principal."""
-        account = transaction.accounts.get(principal_id)
-        if account.disabled:
-            raise NotFoundError(f"account {principal_id} is disabled")
-        return account.principal
 
 
 @dataclass
@@ -145,7 +133,8 @@ def directories() -> tuple[TrustedDirectory, ...]:
 async def provisioning(database: Path | None = None) -> AsyncIterator[ScimStage]:
     """Run a control plane with both directories; on SQLite when a path is given."""
     store = None if database is None else await SqliteStore.open(database)
-    access = build(store, identity=AnyIssuer)
+    issuers = frozenset({OKTA.issuer, ENTRA.issuer})
+    access = build(store, identity=partial(LocalIdentity, issuers=issuers))
     around = access.plane.around
     app = create_app(access.plane, mounts={PREFIX: create_scim_app(around, directories())})
     access.app = app

@@ -176,6 +176,21 @@ async def test_managers_are_found_whenever_they_come(stage):
     assert await manager() == wanted
 
 
+async def test_a_decision_knows_the_manager_that_the_directory_names(stage):
+    """The identity port gives policy the manager, and forgets it with the directory."""
+    boss = await stage.add_user("boss")
+    anna = await stage.add_user("anna", **{ENTERPRISE_URN: {"manager": {"value": "00u-boss"}}})
+    identity, anna_id = stage.around.identity, OKTA.principal_id("00u-anna")
+
+    async def manager():
+        return (await stage.store.read(lambda tx: identity.lookup(tx, anna_id))).manager
+
+    assert await manager() == OKTA.principal_id("00u-boss")
+    await stage.call("DELETE", f"/Users/{boss['id']}")
+    assert await manager() is None
+    assert anna["active"]
+
+
 async def test_sources_are_apart(stage):
     """The same user name twice, each in its own source; neither sees or changes the other's."""
     mine = await stage.add_user("same@example.com")

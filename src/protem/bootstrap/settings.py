@@ -115,6 +115,13 @@ class IdentitySettings(SettingsTable):
         issuers = [provider.issuer for provider in self.oidc.values()]
         if len(set(issuers)) < len(issuers):
             raise ValueError("oidc: two providers have the same issuer")
+        directories = {directory.issuer for directory in self.scim.values()}
+        for name, provider in self.oidc.items():
+            if provider.issuer in directories and provider.groups != "scim":
+                raise ValueError(
+                    f'oidc.{name}.groups: a directory provisions these people; say "scim", or each'
+                    " sign-in would put the provider's groups in place of the directory's"
+                )
         clients = {provider.client_id for provider in self.oidc.values()}
         if any(workload.audience in clients for workload in self.workloads.values()):
             raise ValueError("workloads: an audience is not the client_id of people's sign-in")

@@ -68,6 +68,17 @@ def test_what_is_wrong_is_named_and_no_value_repeated(tmp_path, wrong, named):
     assert TOKEN not in refused.value.message
 
 
+def test_where_a_directory_provisions_sign_in_brings_no_groups(tmp_path):
+    """One source of groups for one issuer: claims and a directory would overwrite each other."""
+    provider = '[identity.oidc.okta]\nissuer = "https://acme.okta.com"\nclient_id = "protem"\n'
+    with pytest.raises(InvalidError, match=r"oidc\.okta\.groups"):
+        load(tmp_path, OKTA + provider)
+    settings = load(tmp_path, OKTA + provider + 'groups = "scim"\n')
+    assert settings.identity.oidc["okta"].groups == "scim"
+    elsewhere = provider.replace("acme.okta.com", "other.example")
+    assert load(tmp_path, OKTA + elsewhere).identity.oidc["okta"].groups == "claims"
+
+
 def test_tokens_are_long_private_and_apart(tmp_path):
     """A short token, one that others can read and one that two directories have are refused."""
     two = OKTA + OKTA.replace("okta]", "entra]")
