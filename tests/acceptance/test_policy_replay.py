@@ -177,7 +177,7 @@ def test_two_folders_can_be_compared_before_either_is_in_force(host):
         ("permit (principal, action, resource) when { " + "(" * 9_000 + " };", "brackets deep"),
         ("permit (principal, action, resource) when { " + "true && " * 9_000 + "true };", "split"),
         ("permit (principal, action, resource) when { " + "if true then " * 9_000 + " };", "split"),
-        ("permit (principal, action, resource) when { context" + ".a" * 9_000 + " };", "split"),
+        ("permit (principal, action, resource) when { context" + ".a" * 90 + " };", "path of more"),
     ],
     ids=["open", "schema", "brackets", "chain", "ifs", "dots"],
 )

@@ -247,6 +247,6 @@ async def test_a_proof_that_is_there_is_shown_step_by_step_and_as_a_file(stage, 
     stage.app = install(create_app(replace(stage.plane, proofs=proofs)), public_url=ORIGIN)
     answer = await page(stage, "auditor", "/audit/3")
     assert "This server's check: the entry leads to the signed root" in unescape(answer.text)
-    assert f"--key '{proofs.verifier_key}'" in unescape(answer.text)
+    assert f"<code>{proofs.verifier_key}</code>" in unescape(answer.text)
     document = json.loads((await page(stage, "auditor", "/audit/3/proof.json")).text)
     assert verify_proof(document, VerifierKey.parse(proofs.verifier_key)).index == 3

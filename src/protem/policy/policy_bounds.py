@@ -1,8 +1,9 @@
 """How deep and how long one policy may be, told from its words alone, before the engine reads it.
 
-Here: two bounds on a statement. Not here: what it says. The engine descends once per bracket and
+Here: three bounds on a statement. Not here: what it says. The engine descends once per bracket and
 once per link of a chain such as ``a && b && c``, on the thread's own stack, and a stack that is
-used up ends the whole process: a policy of 20 kB could stop a server that only reads it.
+used up ends the whole process: a policy of 20 kB could stop a server that only reads it. A path of
+attributes costs it the cube of its length.
 
 Invariants: what passes is read on a stack of 1 MiB; a test holds every form at the bound to that.
 """
@@ -14,6 +15,7 @@ from protem.policy.policy_text import Statement
 
 MOST_NESTED = 40
 MOST_OPERATORS = 300
+MOST_IN_PATH = 20
 _OPENING = frozenset("([{")
 _CLOSING = frozenset(")]}")
 _OPERATORS = frozenset(
@@ -28,8 +30,11 @@ def check_bounds(statement: Statement) -> None:
     Raises:
         InvalidError: when it nests too deep or chains too much.
     """
-    depth = operators = 0
+    depth = operators = path = 0
     for token in statement.tokens:
+        path = path + 1 if token.text == "." else path * token.text.isidentifier()
+        if path > MOST_IN_PATH:
+            raise InvalidError(f"the policy follows a path of more than {MOST_IN_PATH} attributes")
         operators += token.text in _OPERATORS
         depth += (token.text in _OPENING) - (token.text in _CLOSING)
         if depth > MOST_NESTED:
