@@ -48,7 +48,7 @@ def openid_provider(
         "client_id": "protem",
         "client_secret": SECRET,
         "redirect_uris": [callback],
-        "post_logout_redirect_uris": [callback.split("/v1/")[0] + "/sign-in"],
+        "post_logout_redirect_uris": [callback.split("/v1/", maxsplit=1)[0] + "/sign-in"],
     }
     if back_channel is not None:
         client |= {"backchannel_logout_uri": back_channel}

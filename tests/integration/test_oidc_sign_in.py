@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import urllib.parse
-from contextlib import asynccontextmanager
+from tests.integration.openid_provider import SECRET
 
-import httpx2
-import pytest
-from tests.integration.control_plane_in_memory import in_memory_plane
-from tests.integration.openid_provider import SECRET, Browser, openid_provider
-
-from protem.domain.identifiers import GroupName
-from protem.domain.principals import PrincipalId
 from protem.domain.secret import Secret
-from protem.entrypoints.http_api.app import create_app
-from protem.entrypoints.web_ui.installation import install
 from protem.identity.oidc import OidcProvider, OidcSettings
-from protem.services.sign_in import SignInRules
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
 
