@@ -89,7 +89,7 @@ def test_the_whole_way_without_scripts(web, page_of):
     page.click("button:has-text('Cut now')")
     expect(page.locator("[role=status]")).to_contain_text("Ending now")
     page.click("text=Sign out")
-    expect(page.locator("h1")).to_have_text("Sign in")
+    expect(page.locator("h1")).to_have_text("Signed out")
 
 
 def test_a_double_click_is_one_answer(web, page_of):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -30,10 +31,10 @@ PAGES = ("/inbox", "/grants", "/board")
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
     async with running() as running_stage:
-        install(
-            running_stage.app,
-            public_url="http://protem.test",
-            providers=[Provider(name="corp", display="Corp <b>SSO</b>")],
+        install(running_stage.app, public_url="http://protem.test")
+        running_stage.app.state.web_ui = replace(
+            running_stage.app.state.web_ui,
+            providers=(Provider(name="corp", display="Corp <b>SSO</b>"),),
         )
         yield running_stage
 
@@ -92,7 +93,7 @@ async def test_a_one_time_token_signs_in_once(stage):
 async def test_signing_out_ends_the_session_itself(stage):
     """A copy of the cookie is worth nothing afterwards."""
     browser = Browser(stage, "reviewer")
-    assert (await browser.post("/sign-out")).headers["location"] == "/sign-in"
+    assert (await browser.post("/sign-out")).headers["location"] == "/signed-out"
     assert (await Browser(stage, "reviewer").get("/inbox")).status_code == 303
 
 
