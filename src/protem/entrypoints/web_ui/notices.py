@@ -11,6 +11,8 @@ NOTICES = {
     "approved": "Approved. Your yes is on record.",
     "denied": "Denied. The requester sees your comment.",
     "cancelled": "Cancelled.",
+    "accepted": "Taken: the narrower offer is the request now.",
+    "commented": "Your comment is on record.",
     "edited": "Changed. Earlier approvals are void; approvers see the new request.",
     "extended": "More time is granted.",
     "extension-asked": "More time is asked for; it waits for approval.",

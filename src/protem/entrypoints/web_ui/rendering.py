@@ -35,6 +35,7 @@ NAVIGATION = (
     ("/targets", "Targets"),
     ("/audit", "Audit"),
     ("/policy", "Policy"),
+    ("/keys", "Keys"),
 )
 """The pages that every page leads to, in order."""
 THEME_COOKIE = "protem-theme"

@@ -20,14 +20,17 @@ from protem.entrypoints.web_ui.rendering import render
 from protem.entrypoints.web_ui.request_view import request_view
 from protem.entrypoints.web_ui.visitors import Form, around_of, local_path, posted, visitor
 from protem.services.cancel_request import cancel_request
+from protem.services.comment_request import comment_request
 from protem.services.end_grant import end_grant
 from protem.services.extend_grant import extend_grant
+from protem.services.offer_narrower import accept_offer
 from protem.services.plan_command import Ask
 from protem.services.revise_request import revise_request
 from protem.services.view_grants import rights_on, view_grant
 
 router = page_router()
 _EDITABLE = (GrantState.PENDING, GrantState.APPROVED)
+_OPEN = (*_EDITABLE, GrantState.ACTIVE)
 
 
 @router.get("/requests/{grant_id}")
@@ -66,6 +69,24 @@ async def post_edit(request: Request, grant_id: str) -> Response:
     ask = _edited(view.current.revision, form)
     await revise_request(around, sender.principal, wanted, ask)
     return see(f"/requests/{wanted}?done=edited")
+
+
+@router.post("/requests/{grant_id}/accept")
+async def post_accept(request: Request, grant_id: str) -> Response:
+    """Take an offer of less: it is the request from now on."""
+    sender, form = await posted(request)
+    wanted = GrantId(grant_id)
+    await accept_offer(around_of(request), sender.principal, wanted, form["digest"])
+    return see(f"/requests/{wanted}?done=accepted")
+
+
+@router.post("/requests/{grant_id}/comment")
+async def post_comment(request: Request, grant_id: str) -> Response:
+    """Say something without a verdict."""
+    sender, form = await posted(request)
+    wanted, text = GrantId(grant_id), form["text"].replace("\r\n", "\n").strip()
+    await comment_request(around_of(request), sender.principal, wanted, text)
+    return see(f"/requests/{wanted}?done=commented")
 
 
 @router.post("/grants/{grant_id}/extend")
@@ -123,6 +144,7 @@ async def request_page(  # what differs between its callers
         extendable=rights.own
         and view.grant.state is GrantState.ACTIVE
         and view.grant.proposed_revision is None,
+        open_to_comments=view.grant.state in _OPEN,
         endable=view.grant.state in (GrantState.PROVISIONING, GrantState.ACTIVE),
         notice=notice,
         changed=changed,

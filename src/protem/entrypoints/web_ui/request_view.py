@@ -41,6 +41,16 @@ def request_view(around: Surroundings, view: GrantView) -> dict[str, Any]:
         "asked": _proposal_view(under_review),
         "labels": _labels(around, grant.target),
         "enforced": _enforced(around, grant.target),
+        "offered": [
+            {
+                "by": str(one.offer.by),
+                "at": one.offer.at,
+                "comment": one.comment,
+                "digest": one.revision.digest,
+                "changes": changes(view.current.revision, one.revision),
+            }
+            for one in (view.offers if grant.state is GrantState.PENDING else ())
+        ],
         "is_live": grant.state in LIVE,
         "is_extension": view.proposed is not None,
         "waits": grant.state is GrantState.PENDING or view.proposed is not None,
@@ -98,9 +108,17 @@ def _proposal_view(proposal: Proposal) -> dict[str, Any]:
         "needs": needs,
         "signed": any(need.get("signed") for need in needs),
         "wanted": wanted,
-        "missing": max(0, wanted - len(yes)),
+        "missing": _missing(proposal, wanted, len(yes)),
+        "progress": None if proposal.progress is None else proposal.progress.to_json(),
         "reviews": [one.to_json() for one in given],
     }
+
+
+def _missing(proposal: Proposal, wanted: int, given: int) -> int:
+    """Return how many approvals are still asked for, over all stages."""
+    if proposal.progress is None:
+        return max(0, wanted - given)
+    return sum(need.count for need in (*proposal.progress.missing, *proposal.progress.later))
 
 
 def _facts(revision: RequestRevision) -> dict[str, Sequence[str]]:

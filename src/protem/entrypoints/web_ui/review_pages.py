@@ -15,16 +15,19 @@ from typing import Any
 from fastapi import Request, Response
 
 from protem.domain.approvals import Approval, Verdict
+from protem.domain.approver_keys import KeyKind
 from protem.domain.errors import ConflictError, ExpiredError, InvalidError, NotFoundError
 from protem.domain.identifiers import GrantId
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
+from protem.entrypoints.web_ui.key_pages import credential_of
 from protem.entrypoints.web_ui.page_route import page_router, see
 from protem.entrypoints.web_ui.request_pages import request_page
 from protem.entrypoints.web_ui.request_view import changes
 from protem.entrypoints.web_ui.visitors import Form, around_of, posted
 from protem.ports.store import Transaction
-from protem.services.review_request import Review, review_request
+from protem.services.check_signatures import OfferedSignature
+from protem.services.review_request import NotYourTurnError, Review, review_request
 from protem.services.surroundings import Surroundings
 from protem.services.view_grants import GrantView, view_grant
 
@@ -42,7 +45,7 @@ async def post_review(request: Request, grant_id: str) -> Response:
     await view_grant(around, sender.principal, review.grant_id)  # a stranger learns nothing
     try:
         await review_request(around, sender.principal, review)
-    except ExpiredError:
+    except (ExpiredError, NotYourTurnError):
         raise
     except ConflictError:
         view = await view_grant(around, sender.principal, review.grant_id)
@@ -60,7 +63,17 @@ def _review(grant_id: GrantId, form: Form) -> Review:
     comment = form["comment"].replace("\r\n", "\n").strip()
     if len(comment) > _MOST_COMMENT or "\0" in comment:
         raise InvalidError(f"a comment is text of at most {_MOST_COMMENT} characters")
-    return Review(grant_id=grant_id, digest=form["digest"], verdict=verdict, comment=comment)
+    credential = credential_of(form["signature"]) if verdict is Verdict.APPROVE else None
+    signature = None
+    if credential is not None:
+        signature = OfferedSignature(kind=KeyKind.WEBAUTHN, content=credential)
+    return Review(
+        grant_id=grant_id,
+        digest=form["digest"],
+        verdict=verdict,
+        comment=comment,
+        signature=signature,
+    )
 
 
 async def _is_given(around: Surroundings, principal: Principal, review: Review) -> bool:

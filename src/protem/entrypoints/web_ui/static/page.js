@@ -2,8 +2,8 @@
 // Every page works without this.
 import { startCountdowns } from "./countdown.js";
 import { listen } from "./news.js";
-import { signReviews } from "./signing.js";
+import { useKeys } from "./signing.js";
 
 startCountdowns();
 listen();
-signReviews();
+useKeys();
