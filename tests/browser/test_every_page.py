@@ -8,7 +8,7 @@ import pytest
 from tests.browser.web_stage import FIX, HOSTILE, HOSTILE_TEXT, LEDGER, PURGE, READ
 
 AXE = (Path(__file__).parent / "vendor/axe-core-4.14.1/axe.min.js").read_text()
-PAGES = ("/sign-in", "/inbox", "/grants", "/board", "/requests/{id}", "/requests/nonsense")
+PAGES = ("/sign-in", "/inbox", "/grants", "/board", "/keys", "/requests/{id}", "/requests/nonsense")
 
 
 def furnish(web):

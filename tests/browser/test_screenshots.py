@@ -31,6 +31,7 @@ def test_pictures(web, page_of):
         ("request", "grace", f"/requests/{asked['id']}"),
         ("grants", "ada", "/grants"),
         ("board", "grace", "/board"),
+        ("keys", "grace", "/keys"),
     ]
     for scheme in ("light", "dark"):
         for name, who, path in shots:

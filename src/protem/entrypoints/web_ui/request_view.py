@@ -76,7 +76,7 @@ def revision_view(revision: RequestRevision) -> dict[str, Any]:
         "digest": revision.digest,
         "privileges": sorted(privileges, key=_weight),
         "statements": list(plan.statements),
-        "risks": [RISKS.get(trait, str(trait)) for trait in sorted(plan.traits)],
+        "risks": [RISKS.get(trait, str(trait)) for trait in sorted(plan.traits, key=_gravity)],
         "findings": [found.message for found in plan.findings],
     }
 
@@ -134,6 +134,12 @@ def _facts(revision: RequestRevision) -> dict[str, Sequence[str]]:
         "profile": [revision.profile or ""],
     }
     return facts
+
+
+def _gravity(trait: str) -> tuple[int, str]:
+    """The gravest risk comes first, in the order of ``RISKS``; unknown ones last."""
+    order = list(RISKS)
+    return (order.index(trait) if trait in order else len(order), trait)
 
 
 def _weight(row: Mapping[str, Any]) -> tuple[bool, bool]:
