@@ -15,7 +15,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "end": "give a grant back now",
     },
     "Who am I, what have I got": {
-        "login": "sign in with a one-time token",
+        "login": "sign in from a browser, as a job, or with a token",
         "logout": "sign out and forget the token",
         "status": "who, where, which grants, what waits",
         "can": "what may I ask for",
