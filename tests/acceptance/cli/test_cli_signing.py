@@ -137,8 +137,10 @@ def verify(folder, key, digest, signature):
     (folder / "allowed").write_text(f"omar {key.with_suffix('.pub').read_text()}")
     (folder / "sig").write_text(signature)
     return subprocess.run(
-        ["ssh-keygen", "-Y", "verify", "-f", folder / "allowed", "-I", "omar"]
-        + ["-n", "approval@protem.dev", "-s", folder / "sig"],
+        [
+            *("ssh-keygen", "-Y", "verify", "-f", folder / "allowed", "-I", "omar"),
+            *("-n", "approval@protem.dev", "-s", folder / "sig"),
+        ],
         input=f"{digest}\n".encode(),
         capture_output=True,
         check=False,

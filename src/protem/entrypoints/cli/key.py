@@ -18,6 +18,9 @@ from protem.entrypoints.cli.tables import columns
 from protem.entrypoints.cli.terminal import data, say
 from protem.entrypoints.cli.untrusted_text import printable
 
+_WIDTH = 200
+"""An id is copied, so it is never shortened."""
+
 
 @click.group(name="key")
 def command() -> None:
@@ -59,11 +62,8 @@ def ls(*, everything: bool) -> None:
     elif not keys:
         say("No keys. Next: protem key add ~/.ssh/id_ed25519.pub")
     else:
-        data(
-            columns(
-                ("ID", "KIND", "NAME", "ADDED", "REMOVED"), [_row(key) for key in keys], width=200
-            )
-        )
+        header = ("ID", "KIND", "NAME", "ADDED", "REMOVED")
+        data(columns(header, [_row(key) for key in keys], width=_WIDTH))
 
 
 @command.command(name="rm")

@@ -73,10 +73,10 @@ def sign_with_one_of(
             return sign(message, namespace, private if private.exists() else file)
     for line in _agent_lines():
         if _key_text(line) in wanted:
-            with tempfile.NamedTemporaryFile("w", suffix=".pub", encoding="ascii") as file:
-                file.write(f"{_key_text(line)}\n")
-                file.flush()
-                return sign(message, namespace, Path(file.name))
+            with tempfile.NamedTemporaryFile("w", suffix=".pub", encoding="ascii") as half:
+                half.write(f"{_key_text(line)}\n")
+                half.flush()
+                return sign(message, namespace, Path(half.name))
     raise CommandFailedError(
         "none of your registered ssh keys is in ~/.ssh or in the agent"
         if wanted
@@ -140,9 +140,10 @@ def _line_of(file: Path) -> str:
 
 
 def _agent_lines() -> Sequence[str]:
+    argv = ["ssh-add", "-L"]
     try:
-        done = subprocess.run(  # argv list
-            ["ssh-add", "-L"],
+        done = subprocess.run(
+            argv,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
