@@ -181,6 +181,7 @@ class TargetSettings(SettingsTable):
     administrator: Login
     planner: Login
     scram_iterations: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    approver_keys_file: Text | None = None
     tags: list[TagSettings] = []
     profiles: dict[str, ProfileSettings] = {}
 
