@@ -24,16 +24,23 @@ UNDECLARED = {"/v1/openapi.json"}
 """Paths that the application serves and its document does not name."""
 NOBODIES = ("disabled", "one-time", "expired", "nonsense", "empty")
 OWN = {
-    "workload": {("POST", "/v1/requests"): 201},
+    "workload": {("POST", "/v1/requests"): 201, ("POST", "/v1/delegations"): 403},
     # An agent sees what its person asked for, and may neither review nor end it.
     "requester-agent": {
         ("POST", "/v1/requests"): 201,
         ("GET", "/v1/requests/{id}"): 200,
         ("GET", "/v1/grants/{id}"): 200,
         ("POST", "/v1/requests/{id}/reviews"): 403,
+        ("POST", "/v1/requests/{id}/offers"): 403,
+        ("POST", "/v1/requests/{id}/comments"): 200,
+        ("POST", "/v1/delegations"): 403,
         ("POST", "/v1/grants/{id}/end"): 403,
     },
-    "reviewer-agent": {("POST", "/v1/requests/{id}/reviews"): 403},
+    "reviewer-agent": {
+        ("POST", "/v1/requests/{id}/reviews"): 403,
+        ("POST", "/v1/requests/{id}/offers"): 403,
+        ("POST", "/v1/delegations"): 403,
+    },
 }
 """Where these callers are answered otherwise than those whose column they share."""
 LIKE = {"workload": "stranger", "requester-agent": "stranger", "reviewer-agent": "reviewer"}
