@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from protem.domain.approval_signatures import SignatureRequiredError
 from protem.domain.approvals import Verdict
 from protem.domain.comments import MAX_COMMENTS
 from protem.domain.decisions import PolicyDeniedError
@@ -120,6 +121,14 @@ class TestOffers:
             company.around, company.dana, asked.grant.id, offer.revision.digest
         )
         assert grant.state is GrantState.PENDING
+
+    async def test_where_a_yes_is_signed_an_unsigned_offer_is_refused(self, company):
+        """Taken without a signature it could never count, and its reviewer has one yes only."""
+        under(company, OWNERS.replace('@approvals("1")', '@approvals("1") @signed("required")'))
+        asked = await ask(company, "orders")
+        with pytest.raises(SignatureRequiredError):
+            await offer_narrower(company.around, company.omar, self.shorter(asked))
+        assert not await self.offers(company, asked)
 
     async def test_offers_are_few(self, company, asked):
         """A flood of them ends."""
