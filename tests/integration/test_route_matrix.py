@@ -30,7 +30,11 @@ NO_KEYS = {
 }
 """Only a person keeps keys to approve with."""
 OWN = {
-    "workload": {**NO_KEYS, ("POST", "/v1/requests"): 201},
+    "workload": {
+        **NO_KEYS,
+        ("POST", "/v1/requests"): 201,
+        ("POST", "/v1/delegations"): 403,
+    },
     # An agent sees what its person asked for, and may neither review nor end it.
     "requester-agent": {
         **NO_KEYS,
@@ -39,9 +43,17 @@ OWN = {
         ("GET", "/v1/requests/{id}"): 200,
         ("GET", "/v1/grants/{id}"): 200,
         ("POST", "/v1/requests/{id}/reviews"): 403,
+        ("POST", "/v1/requests/{id}/offers"): 403,
+        ("POST", "/v1/requests/{id}/comments"): 200,
+        ("POST", "/v1/delegations"): 403,
         ("POST", "/v1/grants/{id}/end"): 403,
     },
-    "reviewer-agent": {**NO_KEYS, ("POST", "/v1/requests/{id}/reviews"): 403},
+    "reviewer-agent": {
+        **NO_KEYS,
+        ("POST", "/v1/requests/{id}/reviews"): 403,
+        ("POST", "/v1/requests/{id}/offers"): 403,
+        ("POST", "/v1/delegations"): 403,
+    },
 }
 """Where these callers are answered otherwise than those whose column they share."""
 LIKE = {"workload": "stranger", "requester-agent": "stranger", "reviewer-agent": "reviewer"}

@@ -197,7 +197,6 @@ class Account:
     """An account: the principal, and whether it may sign in.
 
     Attributes:
-        manager: whom the directory that provisions it names as this person's manager.
         manager: whom the directory or the settings name as this person's manager.
     """
 

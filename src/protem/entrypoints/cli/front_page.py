@@ -26,6 +26,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "request": "list, show, approve, deny, discuss, cancel requests",
         "delegate": "who answers in my place while I am away",
         "key": "your keys for signing approvals",
+        "oncall": "who is on call, and how old that answer is",
         "grant": "list, show, revoke grants",
         "target": "list and check targets",
         "policy": "test, explain, lint and replay policies",
