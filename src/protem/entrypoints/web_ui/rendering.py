@@ -25,8 +25,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from protem.domain.decisions import PolicyAction
 from protem.domain.instants import format_instant
+from protem.domain.request_wording import ENFORCEMENT
 from protem.entrypoints.http_api.serving import serving
-from protem.entrypoints.request_wording import ENFORCEMENT
 from protem.entrypoints.web_ui import page_text, static_files
 from protem.entrypoints.web_ui.rights import holds
 
