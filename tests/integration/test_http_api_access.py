@@ -17,6 +17,8 @@ from tests.integration.control_plane_in_memory import (
 from protem.domain.bearer_tokens import fingerprint
 from protem.domain.errors import RetryLaterError
 from protem.domain.identifiers import GrantId
+from protem.domain.instants import format_instant
+from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
 
 EVERYONE = [None, "stranger", "requester", "reviewer", "auditor", "admin"]
@@ -29,6 +31,8 @@ SEES = {
 OWNS = dict.fromkeys(PEOPLE, 404) | {None: 401, "requester": 200}
 ASKS = dict.fromkeys(PEOPLE, 403) | {None: 401, "requester": 201}
 REVIEW = {"digest": "sha256:" + "0" * 64, "verdict": "approve"}
+OFFER = {"digest": REVIEW["digest"], "duration_seconds": 60}
+DELEGATION = {"to": "auditor", "until": format_instant(SystemClock().now() + timedelta(days=1))}
 OPEN = dict.fromkeys(EVERYONE, 200)
 
 
@@ -64,6 +68,13 @@ MATRIX = [
     ("PUT", "/v1/requests/{id}", ask_body(WRITE), OWNS),
     ("POST", "/v1/requests/{id}/cancel", None, OWNS),
     ("POST", "/v1/requests/{id}/reviews", REVIEW, with_status(SEES, 409)),
+    ("POST", "/v1/requests/{id}/offers", OFFER, with_status(SEES, 409)),
+    ("POST", "/v1/requests/{id}/accept", {"digest": REVIEW["digest"]}, with_status(OWNS, 409)),
+    ("POST", "/v1/requests/{id}/comments", {"text": "why?"}, SEES),
+    ("GET", "/v1/delegations", None, SIGNED_IN),
+    ("POST", "/v1/delegations", DELEGATION, with_status(SIGNED_IN, 201) | {"auditor": 422}),
+    ("POST", "/v1/delegations/{id}/end", None, with_status(SIGNED_IN, 404)),
+    ("GET", "/v1/oncall", None, SIGNED_IN),
     ("POST", "/v1/grants/{id}/activate", {"public_half": HALF}, with_status(OWNS, 409)),
     ("POST", "/v1/grants/{id}/extend", {"by_seconds": 60}, with_status(OWNS, 409)),
     ("POST", "/v1/grants/{id}/end", None, with_status(SEES, 409) | {"auditor": 403}),
@@ -129,6 +140,7 @@ async def test_the_table_names_every_route(stage):
         for method, path in named
     }
     patterns = {(m, p.replace("/stranger/", "/{subject}/")) for m, p in patterns}
+    patterns = {(m, p.replace("ns/{grant_id}/e", "ns/{delegation_id}/e")) for m, p in patterns}
     patterns = {(m, p.replace("/none/", "/{session_id}/")) for m, p in patterns}
     patterns = {(m, p.replace("/entries/0", "/entries/{index}")) for m, p in patterns}
     patterns = {(m, p.replace("SHA256:none", "{key_id}")) for m, p in patterns}

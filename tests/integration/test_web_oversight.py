@@ -96,6 +96,14 @@ async def test_each_page_is_for_whom_it_is_for(stage, path, statuses):
         assert (answer.status_code, answer.headers["location"][:9]) == (303, "/sign-in?")
 
 
+async def test_nobody_is_led_to_a_page_that_refuses_them(stage):
+    """The way to audit log and policy is there for those who may go it."""
+    for who, led in {"stranger": (), "auditor": ("/audit", "/policy")}.items():
+        shown = (await page(stage, who, "/targets")).text
+        there = tuple(path for path in ("/audit", "/policy") if f'<a href="{path}"' in shown)
+        assert (who, there) == (who, led)
+
+
 async def test_a_target_shows_its_access_to_auditors_alone(stage):
     """Live grants, what policy would answer, and how honest that is; others see the catalogue."""
     grant = (await stage.ask(READ, public_half=HALF, wait=5)).json()
@@ -158,6 +166,9 @@ async def test_the_rules_are_shown_and_those_that_decided_are_marked(stage):
     assert 'href="#at-shop/rules.cedar_1"' in answer.text
     assert "<b>engineers</b>" not in answer.text
     assert "another version of the rules" not in answer.text
+    request_page = (await page(stage, "admin", f"/requests/{grant['id']}")).text
+    assert f'href="/policy?request={grant["id"]}"' in request_page
+    assert f'href="/audit?grant={grant["id"]}"' in request_page
     assert (await page(stage, "admin", "/policy?request=" + "0" * 26)).status_code == 404
     assert (await page(stage, "admin", "/policy?request=x")).status_code == 422
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from urllib.parse import quote
 
 import pytest
 from tests.integration.control_plane_in_memory import running
@@ -287,6 +288,16 @@ async def test_a_disabled_workload_does_not_come_in(stage, ci):
     await disable_account(stage.plane.around, "test", PrincipalId(issuer=ci.url, subject=SUBJECT))
     assert (await stage.call("job", "GET", "/v1/me")).status_code == 401
     assert (await sign_in(stage, ci.token())).status_code == 401
+
+
+async def test_an_administrator_disables_an_account_of_any_issuer(stage, ci):
+    """By issuer and subject, in one path, whatever is in it."""
+    stage.tokens["job"] = (await sign_in(stage, ci.token())).json()["token"]
+    named = quote(f"{ci.url}|{SUBJECT}", safe="")
+    done = await stage.call("admin", "POST", f"/v1/accounts/{named}/disable")
+    assert done.status_code == 200, done.text
+    assert done.json()["disabled"] is True
+    assert (await stage.call("job", "GET", "/v1/me")).status_code == 401
 
 
 async def test_an_account_of_a_person_never_becomes_a_workloads(stage, ci):

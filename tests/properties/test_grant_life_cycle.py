@@ -44,6 +44,13 @@ CHANGES = {
     "reopen": lambda grant, at: grants.reopen(
         grant, revision=grant.revision + 1, duration=20 * MINUTE, lapses_at=at + 9 * MINUTE
     ),
+    "take_offer": lambda grant, at: grants.reopen(
+        grant,
+        revision=grant.revision + 2,
+        duration=max(MINUTE, grant.duration - MINUTE),
+        lapses_at=at + 9 * MINUTE,
+    ),
+    "note": lambda grant, _: grants.note(grant),
     "deny": lambda grant, at: grants.deny(grant, at=at),
     "cancel": lambda grant, at: grants.cancel(grant, at=at),
     "lapse": lambda grant, at: grants.lapse(grant, at=at),

@@ -9,9 +9,10 @@ the hashes tell that.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from protem.audit import log_files
 from protem.audit.attestation import Attestations
@@ -22,9 +23,15 @@ MAX_NAMED = 100
 MOST_NOTED = 10
 _KNOWN_VERSION = 1
 
+FurtherRule = Callable[[Mapping[str, Any]], str | None]
 
-def broken_rules(folder: Path, size: int) -> tuple[list[Finding], list[str]]:
+
+def broken_rules(
+    folder: Path, size: int, further: FurtherRule | None = None
+) -> tuple[list[Finding], list[str]]:
     """Return a finding for each of the first entries that break a rule, ``MAX_NAMED`` at most.
+
+    ``further`` takes in each entry, in order, and returns what is wrong with it, if anything.
 
     And notes: ended grants of which no statement of their target tells yet.
     """
@@ -32,7 +39,7 @@ def broken_rules(folder: Path, size: int) -> tuple[list[Finding], list[str]]:
     sequences: dict[str, int] = {}
     attestations = Attestations()
     for index, body in enumerate(_bodies(folder, size)):
-        problem = _problem(body, sequences, attestations)
+        problem = _problem(body, sequences, attestations) or _further(body, further)
         if problem:
             findings.append(
                 Finding(
@@ -46,6 +53,10 @@ def broken_rules(folder: Path, size: int) -> tuple[list[Finding], list[str]]:
         if len(findings) == MAX_NAMED:
             return findings, []
     return findings, _notes(attestations.waiting)
+
+
+def _further(body: bytes, further: FurtherRule | None) -> str | None:
+    return None if further is None else further(json.loads(body))
 
 
 def _notes(waiting: Sequence[str]) -> list[str]:

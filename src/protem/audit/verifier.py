@@ -23,7 +23,7 @@ from protem.audit import log_files
 from protem.audit.checkpoint import Checkpoint, CheckpointError, VerifierKey
 from protem.audit.damage import Finding, name_damage
 from protem.audit.entry_hashing import Hashed, hash_log
-from protem.audit.entry_rules import broken_rules
+from protem.audit.entry_rules import FurtherRule, broken_rules
 from protem.audit.tree import HASH_SIZE, root_of
 
 HISTORY_CHECKED = 10_000
@@ -65,7 +65,7 @@ class _Result:
         self.findings.append(Finding(problem=problem, detail=detail, index=index))
 
 
-def verify_log(
+def verify_log(  # noqa: PLR0913  # one for each thing to check
     folder: Path,
     key: VerifierKey,
     earlier_checkpoint: bytes | None = None,
@@ -73,6 +73,7 @@ def verify_log(
     processes: int = 1,
     check_rules: bool = False,
     require_covered: bool = False,
+    further_rule: FurtherRule | None = None,
 ) -> Report:
     """Check the log in ``folder`` and name everything that is wrong with it.
 
@@ -83,6 +84,8 @@ def verify_log(
         processes: how many share the hashing.
         check_rules: also parse every entry and check the order of each grant's events.
         require_covered: entries after the newest checkpoint are findings.
+        further_rule: with ``check_rules``, also asked of each entry, in order: what is wrong with
+            it, if anything, such as ``SignedApprovals.problem``.
 
     Raises:
         OSError: when a file cannot be read; a missing one is a finding.
@@ -111,7 +114,7 @@ def verify_log(
     if hashed.torn:
         result.notes.append(f"{hashed.torn} bytes at the end are no whole entry: {_TORN_NOTE}")
     if check_rules:
-        broken, notes = broken_rules(folder, head.size)
+        broken, notes = broken_rules(folder, head.size, further_rule)
         result.findings += broken
         result.notes += notes
     return _report(key, head, uncovered, len(history), result)

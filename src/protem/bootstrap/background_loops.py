@@ -1,7 +1,7 @@
 """What the control plane does without being asked, and whether it still does it.
 
-Here: the reconciler kept alive, targets observed, the audit log published, old answers forgotten,
-sessions kept. Not here: the work itself (services), and when a target is looked at
+Here: the reconciler kept alive, targets observed, the audit log published, rotas asked, old answers
+forgotten, sessions kept. Not here: the work itself (services), and when a target is looked at
 (target_observer).
 
 Invariants: no error of one round ends a loop; a loop that fails shows in ``troubles`` until it
@@ -11,7 +11,7 @@ works again; cancelling ``run`` stops all of them at once, since every step can 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -20,11 +20,13 @@ import structlog
 from protem.bootstrap.target_observer import LastLook, TargetObserver
 from protem.domain.errors import ProtemError
 from protem.domain.identifiers import TargetName
+from protem.ports.rota import Rota
 from protem.ports.store import Transaction
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import keep_time
 from protem.services.manage_sessions import keep_sessions
 from protem.services.reconcile_grants import ReconcileGrants
+from protem.services.refresh_rota import refresh_rota
 from protem.services.surroundings import Surroundings
 
 PUBLISH_EVERY = timedelta(seconds=1)
@@ -57,6 +59,9 @@ class BackgroundLoops:
     ends: EndsToAttest = field(default_factory=EndsToAttest)
     observe_every: timedelta = timedelta(seconds=15)
     statement_every: timedelta = timedelta(hours=1)
+    rotas: Sequence[Rota] = ()
+    refresh_rotas_every: timedelta = timedelta(minutes=1)
+    rotas_ahead: timedelta = timedelta(hours=12)
     troubles: dict[str, str] = field(default_factory=dict)
     looks: dict[TargetName, LastLook] = field(default_factory=dict)
     published: int = 0
@@ -70,6 +75,8 @@ class BackgroundLoops:
             group.create_task(self._keep("answers", self._forget_answers))
             group.create_task(self._keep("store", self._keep_time))
             group.create_task(self._keep("sessions", self._keep_sessions))
+            for rota in self.rotas:
+                group.create_task(self._keep_refreshing(rota))
             for target in self.around.catalogue.targets():
                 group.create_task(self._keep_observing(target.name))
 
@@ -110,6 +117,17 @@ class BackgroundLoops:
         )
         self.looks[target] = observer.last
         await self._keep(name, observer.run)
+
+    async def _keep_refreshing(self, rota: Rota) -> None:
+        """Ask a rota in its own rhythm, also while it is down: it is somebody else's server."""
+        name = f"on call {rota.schedule}"
+        while True:
+            try:
+                await refresh_rota(self.around, rota, self.rotas_ahead)
+                self.works(name)
+            except Exception as error:  # noqa: BLE001  # one rota's bug must not end the loops
+                self.failed(name, error)
+            await asyncio.sleep(self.refresh_rotas_every.total_seconds())
 
     def failed(self, name: str, error: BaseException) -> None:
         """Note and log a failure, once for the same words."""

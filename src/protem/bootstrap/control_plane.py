@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -20,14 +20,17 @@ from protem.audit.publisher import AuditPublisher
 from protem.bootstrap.approver_signatures import declared_keys, signature_checker
 from protem.bootstrap.background_loops import BackgroundLoops
 from protem.bootstrap.certificates import certificate_files
+from protem.bootstrap.declared_rotas import linked_and_on_call, opened_rotas
 from protem.bootstrap.plane import ControlPlane
 from protem.bootstrap.published_log import PublishedLog
-from protem.bootstrap.settings import LimitSettings, Settings, declared_principal
-from protem.bootstrap.sign_in_ways import accounts_of, ways_to_sign_in
+from protem.bootstrap.settings import Settings, declared_principal
+from protem.bootstrap.sign_in_ways import WaysToSignIn, accounts_of, ways_to_sign_in
 from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
 from protem.domain.errors import AuditUnavailableError
 from protem.policy.cedar_policy import CedarPolicy
+from protem.ports.identity_provider import IdentityProvider
+from protem.ports.rota import Rota
 from protem.services.declare_approver_keys import declare_approver_keys
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import recall_time
@@ -84,7 +87,7 @@ async def open_control_plane(
             store=store,
             policy=CedarPolicy.load(folder / settings.policy.folder),
             catalogue=catalogue,
-            identity=accounts_of(settings.identity, ways, store, clock),
+            identity=_people(settings, ways, store, clock),
             clock=clock,
             randomness=randomness,
             audit_log=audit_log,
@@ -94,18 +97,24 @@ async def open_control_plane(
             limits=_limits(settings),
             signature_check=signature_checker(settings),
         )
-        await _declare_users(around, settings)
-        if serving:
-            await _take_over(around)
+        await _begin(around, settings, serving=serving)
+        rotas = opened_rotas(opened, settings.oncall, folder, asked=serving)
         yield ControlPlane(
             around=around,
-            loops=_loops(around, reconciler, ends, settings.limits),
+            loops=_loops(around, reconciler, ends, settings, rotas),
             proofs=PublishedLog(audit_log.folder, key_of(audit_key, settings.audit.origin)),
             private_files=(state.audit_key, state.order_key),
             certificates=certificate_files(settings, folder),
             sign_in=ways.providers,
             workloads=ways.workloads,
         )
+
+
+def _people(
+    settings: Settings, ways: WaysToSignIn, store: SqliteStore, clock: SystemClock
+) -> IdentityProvider:
+    accounts = accounts_of(settings.identity, ways, store, clock)
+    return linked_and_on_call(settings, accounts, store, clock)
 
 
 def _audit_log(
@@ -131,6 +140,12 @@ def _name_of_this_run(clock: SystemClock, randomness: SystemRandomness) -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{randomness.grant_id(clock.now())}"
 
 
+async def _begin(around: Surroundings, settings: Settings, *, serving: bool) -> None:
+    await _declare_users(around, settings)
+    if serving:
+        await _take_over(around)
+
+
 async def _take_over(around: Surroundings) -> None:
     """Go on with what a dead run had leased; on a disk that is full its leases run out instead."""
     with suppress(AuditUnavailableError):
@@ -147,14 +162,19 @@ def _loops(
     around: Surroundings,
     reconciler: ReconcileGrants,
     ends: EndsToAttest,
-    declared: LimitSettings,
+    settings: Settings,
+    rotas: Sequence[Rota],
 ) -> BackgroundLoops:
+    declared = settings.limits
     return BackgroundLoops(
         around=around,
         reconciler=reconciler,
         ends=ends,
         observe_every=declared.observe_every,
         statement_every=declared.statement_every,
+        rotas=rotas,
+        refresh_rotas_every=settings.oncall.refresh_every,
+        rotas_ahead=settings.oncall.longest_age + settings.oncall.refresh_every,
     )
 
 

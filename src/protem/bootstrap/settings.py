@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from protem.bootstrap.oidc_settings import OidcProviderSettings, ProviderName
+from protem.bootstrap.oncall_settings import OncallSettings
 from protem.bootstrap.scim_settings import ScimSettings
 from protem.bootstrap.secret_references import SecretReference
 from protem.bootstrap.session_settings import SessionSettings
@@ -34,6 +35,7 @@ from protem.domain.identifiers import GroupName, ProfileName, TargetName
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.domain.scopes import Scope
 from protem.domain.targets import Tag, Target
+from protem.identity.linked_persons import first_identities
 
 LOCAL_ISSUER = "local"
 _DOCUMENT = "docs/configuration.md describes every key"
@@ -109,6 +111,7 @@ class IdentitySettings(SettingsTable):
     sessions: SessionSettings = SessionSettings()
     workloads: dict[WorkloadName, WorkloadSettings] = {}
     scim: dict[str, ScimSettings] = {}
+    same_person: list[list[Text]] = []
 
     @model_validator(mode="after")
     def _issuers_are_told_apart(self) -> IdentitySettings:
@@ -181,6 +184,7 @@ class TargetSettings(SettingsTable):
     administrator: Login
     planner: Login
     scram_iterations: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    approver_keys_file: Text | None = None
     tags: list[TagSettings] = []
     profiles: dict[str, ProfileSettings] = {}
 
@@ -193,6 +197,7 @@ class Settings(SettingsTable):
     policy: PolicySettings = PolicySettings()
     limits: LimitSettings = LimitSettings()
     identity: IdentitySettings = IdentitySettings()
+    oncall: OncallSettings = OncallSettings()
     targets: dict[str, TargetSettings] = {}
 
     @model_validator(mode="after")
@@ -207,6 +212,7 @@ class Settings(SettingsTable):
         for name in self.identity.local.users:
             where = f"identity.local.users.{name}"
             _as_value_error(where, lambda name=name: declared_principal(name, self))
+        _as_value_error("identity.same_person", lambda: linked_identities(self.identity))
         return self
 
 
@@ -310,6 +316,13 @@ def principal_of(name: str, user: UserSettings) -> Principal:
         groups=frozenset(GroupName(group) for group in user.groups),
         acts_for=None if user.acts_for is None else local_id(user.acts_for),
         manager=None if user.manager is None else local_id(user.manager),
+    )
+
+
+def linked_identities(identity: IdentitySettings) -> dict[PrincipalId, PrincipalId]:
+    """Return, of identities that are one person, the first for each other one."""
+    return first_identities(
+        [PrincipalId.parse(each) for each in identities] for identities in identity.same_person
     )
 
 

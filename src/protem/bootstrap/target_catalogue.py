@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from protem.bootstrap.approver_signatures import approvals_check
 from protem.bootstrap.postgresql_address import connection_string, login_facts
 from protem.bootstrap.settings import Settings, TargetSettings, declared_target
 from protem.domain.errors import InvalidError, NotFoundError
@@ -137,6 +138,7 @@ def _postgresql(
             login=login_facts(declared, folder),
             scram_iterations=declared.scram_iterations,
             order_key=order_key,
+            check_approvals=approvals_check(name, declared.approver_keys_file, folder),
         ),
         planner=lambda: PostgresqlPlanner(lambda: planner, sensitive_columns=marked),
     )

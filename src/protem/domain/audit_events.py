@@ -11,14 +11,14 @@ Invariants: no event carries a secret, a public half, or a value from a target's
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from protem.domain import canonical_json
 from protem.domain.approvals import Approval, Verdict
 from protem.domain.canonical_json import JsonValue
-from protem.domain.decisions import Decision
+from protem.domain.decisions import ApprovalRequirement, Decision
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.instants import format_instant
@@ -130,7 +130,11 @@ def closed_unused(grant: Grant, at: datetime, actor: str) -> AuditEvent:
 
 
 def activated(
-    grant: Grant, at: datetime, digest: str, approvers: tuple[PrincipalId, ...]
+    grant: Grant,
+    at: datetime,
+    digest: str,
+    approvers: tuple[PrincipalId, ...],
+    needs: Sequence[ApprovalRequirement] = (),
 ) -> AuditEvent:
     """The intent to provision is on record before the target is touched (law 1)."""
     return of_grant(
@@ -142,7 +146,15 @@ def activated(
         approvers=[str(approver) for approver in approvers],
         name_at_target=grant.id.name_at_target,
         expires_at=None if grant.expires_at is None else format_instant(grant.expires_at),
+        **_signed_needs(needs),
     )
+
+
+def _signed_needs(needs: Sequence[ApprovalRequirement]) -> dict[str, JsonValue]:
+    """Return what had to be signed, for those who verify the log; nothing where nothing had."""
+    if all(need.signed is None for need in needs):
+        return {}
+    return {"approvals_needed": [need.to_json() for need in needs]}
 
 
 def provisioned(grant: Grant, at: datetime) -> AuditEvent:
@@ -156,7 +168,13 @@ def provisioned(grant: Grant, at: datetime) -> AuditEvent:
     )
 
 
-def extended(grant: Grant, at: datetime, actor: str, digest: str) -> AuditEvent:
+def extended(
+    grant: Grant,
+    at: datetime,
+    actor: str,
+    digest: str,
+    needs: Sequence[ApprovalRequirement] = (),
+) -> AuditEvent:
     """The expiry moved, by a decision of its own."""
     return of_grant(
         "grant.extended",
@@ -165,6 +183,7 @@ def extended(grant: Grant, at: datetime, actor: str, digest: str) -> AuditEvent:
         actor,
         digest=digest,
         expires_at=None if grant.expires_at is None else format_instant(grant.expires_at),
+        **_signed_needs(needs),
     )
 
 

@@ -1,19 +1,36 @@
 """What people are told outside of Protem, the same on every channel.
 
-Here: the notice as a value. Not here: who gets it by which channel, its look there, or delivery.
+Here: the notice as a value, and its constructors: the one place that says what is shown. Not here:
+who gets it by which channel, its look there, or delivery.
 
 Invariants: a notice holds no secret and no value from a target's rows; every text in it may be
-hostile and is escaped by the channel that shows it.
+hostile and is escaped by the channel that shows it; nothing that a decision rests on is left out
+without saying so.
 """
 
 from __future__ import annotations
 
 import enum
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from protem.domain.canonical_json import JsonValue
+from protem.domain.decisions import ApprovalRequirement, Decision
+from protem.domain.durations import format_duration
+from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId, GroupName, TargetName
+from protem.domain.instants import format_instant, parse_instant
 from protem.domain.principals import PrincipalId
+from protem.domain.request_wording import END_CAUSES, RISKS
+from protem.domain.requests import RequestRevision
+
+FORMAT = "protem.dev/notice/v1"
+MOST_CHARACTERS = 2_000
+"""Of one text; what is longer is cut, with a word that there is more on the page."""
+_MORE = " … (more on the page)"
 
 
 class NoticeKind(enum.StrEnum):
@@ -25,6 +42,7 @@ class NoticeKind(enum.StrEnum):
     REVIEW_DUE = "review_due"
     ENDED = "ended"
     STUCK = "stuck"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +56,8 @@ class Notice:
         digest: of the revision that a reviewer would answer, when there is one.
         title: one line.
         lines: label and text, in order; what the page and the terminal show, too.
+        risks: what is dangerous about it, one sentence each.
+        page_only: it can be answered on the page alone: a signature is asked for.
         path: where to look and to answer, below the public address.
     """
 
@@ -46,14 +66,168 @@ class Notice:
     at: datetime
     title: str
     lines: tuple[tuple[str, str], ...] = ()
+    risks: tuple[str, ...] = ()
     grant_id: GrantId | None = None
     target: TargetName | None = None
     digest: str | None = None
     groups: frozenset[GroupName] = frozenset()
     people: frozenset[PrincipalId] = frozenset()
+    page_only: bool = False
     path: str = "/"
 
     @property
     def is_alarm(self) -> bool:
         """Whether it goes to every channel, at once, whatever each asked for."""
         return self.kind is NoticeKind.BREAK_GLASS
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the form that is kept, and sent to webhooks."""
+        return {
+            "format": FORMAT,
+            "id": self.id,
+            "kind": self.kind,
+            "at": format_instant(self.at),
+            "title": self.title,
+            "lines": [[label, text] for label, text in self.lines],
+            "risks": list(self.risks),
+            "grant": self.grant_id,
+            "target": self.target,
+            "digest": self.digest,
+            "groups": sorted(self.groups),
+            "people": sorted(map(str, self.people)),
+            "page_only": self.page_only,
+            "path": self.path,
+        }
+
+    @classmethod
+    def from_json(cls, form: Mapping[str, Any]) -> Notice:
+        """Read ``to_json`` back."""
+        return cls(
+            id=form["id"],
+            kind=NoticeKind(form["kind"]),
+            at=parse_instant(form["at"]),
+            title=form["title"],
+            lines=tuple((label, text) for label, text in form["lines"]),
+            risks=tuple(form["risks"]),
+            grant_id=None if form["grant"] is None else GrantId(form["grant"]),
+            target=None if form["target"] is None else TargetName(form["target"]),
+            digest=form["digest"],
+            groups=frozenset(GroupName(name) for name in form["groups"]),
+            people=frozenset(PrincipalId.parse(name) for name in form["people"]),
+            page_only=form["page_only"],
+            path=form["path"],
+        )
+
+
+def review_wanted(
+    grant: Grant,
+    revision: RequestRevision,
+    asked: Sequence[ApprovalRequirement],
+    at: datetime,
+    approved_by: Sequence[PrincipalId] = (),
+) -> Notice:
+    """Say to those who are asked now what they would approve.
+
+    Args:
+        grant: the grant, as it waits.
+        revision: what would happen.
+        asked: the approvals that are missing and open now.
+        at: now.
+        approved_by: who said yes already.
+    """
+    lines = list(_request_lines(revision))
+    if approved_by:
+        lines.append(("Approved by", ", ".join(sorted(who.subject for who in approved_by))))
+    lines.append(("Missing", " and ".join(map(_describe, asked)) or "nobody"))
+    lines.append(("Digest", revision.digest))
+    stage = min((need.stage for need in asked), default=1)
+    return Notice(
+        id=f"{grant.id}.{revision.number}.{stage}.review",
+        kind=NoticeKind.REVIEW_WANTED,
+        at=at,
+        title=f"{revision.principal.subject} asks for {revision.target}",
+        lines=tuple(lines),
+        risks=tuple(RISKS.get(trait, str(trait)) for trait in sorted(revision.plan.traits)),
+        grant_id=grant.id,
+        target=revision.target,
+        digest=revision.digest,
+        groups=frozenset().union(*(need.groups for need in asked)),
+        people=frozenset().union(*(need.people for need in asked)),
+        page_only=any(need.signed is not None for need in asked),
+        path=f"/requests/{grant.id}",
+    )
+
+
+def decided(grant: Grant, revision: RequestRevision, at: datetime, by: str) -> Notice:
+    """Say to the requester, and to those who were asked, that there is nothing to answer now."""
+    said = {GrantState.DENIED: "denied", GrantState.CANCELLED: "withdrawn"}
+    word = said.get(grant.state, "approved")
+    return Notice(
+        id=f"{grant.id}.{grant.version}.decided",
+        kind=NoticeKind.DECIDED,
+        at=at,
+        title=f"{revision.principal.subject}'s request for {revision.target} is {word}",
+        lines=(*_request_lines(revision), ("By", by)),
+        grant_id=grant.id,
+        target=revision.target,
+        digest=revision.digest,
+        people=frozenset({revision.principal}),
+        path=f"/requests/{grant.id}",
+    )
+
+
+def over(grant: Grant, at: datetime) -> Notice:
+    """Say that a grant has ended, or cannot be ended."""
+    stuck = grant.state is GrantState.STUCK
+    how = "cannot be ended" if stuck else END_CAUSES.get(str(grant.end_cause), "is over")
+    lines = [("Who", grant.principal.subject), ("Target", str(grant.target))]
+    if stuck:
+        lines.append(("The target said", _cut(grant.last_error)))
+    return Notice(
+        id=f"{grant.id}.{grant.version}.over",
+        kind=NoticeKind.STUCK if stuck else NoticeKind.ENDED,
+        at=at,
+        title=f"{grant.principal.subject}'s grant on {grant.target} {how}",
+        lines=tuple(lines),
+        grant_id=grant.id,
+        target=grant.target,
+        people=frozenset() if stuck else frozenset({grant.principal}),
+        path=f"/requests/{grant.id}",
+    )
+
+
+def open_requirements(
+    decision: Decision, stage: int | None = None
+) -> tuple[ApprovalRequirement, ...]:
+    """Return what is asked at ``stage``, by default at the first one."""
+    first = min((need.stage for need in decision.approvals), default=1)
+    wanted = first if stage is None else stage
+    return tuple(need for need in decision.approvals if need.stage == wanted)
+
+
+def _request_lines(revision: RequestRevision) -> Iterator[tuple[str, str]]:
+    yield "Who", revision.principal.subject
+    yield "Runs", _cut(shlex.join(revision.command.argv))
+    for name, content in revision.command.inputs.items():
+        yield ("Standard input" if name == "-" else f"File {name}"), _cut(content)
+    yield "Target", str(revision.target)
+    yield "Privileges", _cut("\n".join(map(_privilege, revision.plan.scope.to_json())))
+    yield "For", format_duration(revision.duration)
+    for label, text in (("Reason", revision.reason), ("Ticket", revision.ticket)):
+        if text:
+            yield label, _cut(text)
+
+
+def _privilege(row: Mapping[str, Any]) -> str:
+    parts = f" ({', '.join(row['parts'])})" if row.get("parts") else ""
+    return f"{row['action']} on {row['kind']} {'.'.join(row['path'])}{parts}"
+
+
+def _describe(need: ApprovalRequirement) -> str:
+    names = [*sorted(need.groups), *sorted(who.subject for who in need.people)]
+    signed = ", signed" if need.signed is not None else ""
+    return f"{need.count} of {' or '.join(names) or 'anyone who may approve'}{signed}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - len(_MORE)] + _MORE

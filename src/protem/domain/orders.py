@@ -69,6 +69,8 @@ class Order:
         request_digest: of the revision that was decided on and approved.
         approvals: canonical approvals with their signatures, so that a gate can check them itself.
         decision: the canonical decision.
+        request: the canonical request whose digest was signed; only with signed approvals, so that
+            whoever checks these sees that the order grants what they are of.
     """
 
     grant_id: GrantId
@@ -81,10 +83,11 @@ class Order:
     request_digest: str
     decision: Mapping[str, canonical_json.JsonValue] = field(default_factory=dict)
     approvals: tuple[Mapping[str, canonical_json.JsonValue], ...] = ()
+    request: Mapping[str, canonical_json.JsonValue] | None = None
 
     def to_json(self) -> dict[str, canonical_json.JsonValue]:
         """Return the form whose canonical bytes are signed."""
-        return {
+        form: dict[str, canonical_json.JsonValue] = {
             "format": FORMAT,
             "id": self.grant_id,
             "target": self.target,
@@ -97,6 +100,9 @@ class Order:
             "decision": self.decision,
             "approvals": list(self.approvals),
         }
+        if self.request is not None:
+            form["request"] = self.request
+        return form
 
     def canonical_bytes(self) -> bytes:
         """Return the bytes that are signed."""
@@ -123,6 +129,7 @@ class Order:
                 request_digest=form["request_digest"],
                 decision=form["decision"],
                 approvals=tuple(form["approvals"]),
+                request=form.get("request"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidError("an order lacks a field or has one of the wrong type") from error

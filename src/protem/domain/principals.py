@@ -19,6 +19,7 @@ from datetime import datetime
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
 
+LOCAL_ISSUER = "local"
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -50,6 +51,18 @@ class PrincipalId:
 
     def __str__(self) -> str:
         return f"{self.issuer}|{self.subject}"
+
+    @property
+    def account(self) -> str:
+        """What ``of_account`` reads back: a local account by its subject alone."""
+        return self.subject if self.issuer == LOCAL_ISSUER else str(self)
+
+    @classmethod
+    def of_account(cls, text: str) -> PrincipalId:
+        """Return whom an administrator names: a local subject, or ISSUER|SUBJECT of a provider."""
+        if "://" in text.partition("|")[0]:
+            return cls.parse(text)
+        return cls(issuer=LOCAL_ISSUER, subject=text)
 
     @classmethod
     def parse(cls, text: str) -> PrincipalId:

@@ -15,7 +15,8 @@ from dataclasses import replace
 from protem.domain.errors import InvalidError
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.secret import Secret
-from protem.ports.identity_provider import IdentityProvider, RemembersPrincipals
+from protem.identity.passing_on import PassesOn
+from protem.ports.identity_provider import IdentityProvider
 from protem.ports.store import Transaction
 
 
@@ -40,25 +41,20 @@ def first_identities(
     return firsts
 
 
-class LinkedPersons:
+class LinkedPersons(PassesOn):
     """An identity provider through which a person's identities are one."""
 
     def __init__(self, identity: IdentityProvider, firsts: dict[PrincipalId, PrincipalId]) -> None:
-        self._identity = identity
+        self.identity = identity
         self._firsts = firsts
 
     async def authenticate(self, bearer: Secret) -> Principal:
         """Return whom the token proves, as their person."""
-        return self._linked(await self._identity.authenticate(bearer))
+        return self._linked(await self.identity.authenticate(bearer))
 
     def lookup(self, transaction: Transaction, principal_id: PrincipalId) -> Principal:
         """Return a principal as it is now, as their person."""
-        return self._linked(self._identity.lookup(transaction, principal_id))
-
-    def forget(self, principal_id: PrincipalId) -> None:
-        """Pass it on."""
-        if isinstance(self._identity, RemembersPrincipals):
-            self._identity.forget(principal_id)
+        return self._linked(self.identity.lookup(transaction, principal_id))
 
     def _linked(self, principal: Principal) -> Principal:
         first = self._firsts.get(principal.acts_for or principal.id)

@@ -19,13 +19,14 @@ from datetime import timedelta
 from protem.domain.oncall import ONCALL_PREFIX, OncallAnswer, ScheduleName
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.domain.secret import Secret
+from protem.identity.passing_on import PassesOn
 from protem.ports.clock import Clock
-from protem.ports.identity_provider import IdentityProvider, RemembersPrincipals
+from protem.ports.identity_provider import IdentityProvider
 from protem.ports.store import Store, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithRota:
+class WithRota(PassesOn):
     """An identity provider whose principals are in the groups of those on call.
 
     Attributes:
@@ -52,11 +53,6 @@ class WithRota:
         """Return a principal as it is now, with the groups of now."""
         principal = self.identity.lookup(transaction, principal_id)
         return self._on_call(principal, transaction.oncall.list() if self.schedules else ())
-
-    def forget(self, principal_id: PrincipalId) -> None:
-        """Pass it on."""
-        if isinstance(self.identity, RemembersPrincipals):
-            self.identity.forget(principal_id)
 
     def _on_call(self, principal: Principal, answers: Iterable[OncallAnswer]) -> Principal:
         now = self.clock.now()

@@ -21,6 +21,7 @@ from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
 from protem.ports.approver_key_records import ApproverKeyRecords
 from protem.ports.directory_records import DirectoryGroupRecords, DirectoryUserRecords
+from protem.ports.notice_records import NoticeRecords
 from protem.ports.review_records import (
     CommentRecords,
     DelegationRecords,
@@ -197,7 +198,6 @@ class Account:
     """An account: the principal, and whether it may sign in.
 
     Attributes:
-        manager: whom the directory that provisions it names as this person's manager.
         manager: whom the directory or the settings name as this person's manager.
     """
 
@@ -341,6 +341,8 @@ class Transaction(Protocol):
     def delegations(self) -> DelegationRecords: ...  # noqa: D102
     @property
     def oncall(self) -> OncallRecords: ...  # noqa: D102
+    @property
+    def notices(self) -> NoticeRecords: ...  # noqa: D102
     @property
     def approver_keys(self) -> ApproverKeyRecords: ...  # noqa: D102
 

@@ -89,7 +89,13 @@ def activate_in(
     transaction.clock.put(around.clock.mark())  # no restart may know less than this expiry does
     reviewers = tuple(approval.reviewer for approval in standing.approvals)
     transaction.audit.append(
-        audit_events.activated(active, standing.at, standing.revision.digest, reviewers)
+        audit_events.activated(
+            active,
+            standing.at,
+            standing.revision.digest,
+            reviewers,
+            standing.decision.approvals,
+        )
     )
     lease_work(around, transaction, active, standing.at)
     return active
@@ -144,6 +150,7 @@ def sign_order(around: Surroundings, grant: Grant, standing: Standing) -> Signed
     """Return the self-contained order for the connector."""
     if grant.expires_at is None:
         raise ConflictError(f"{grant.id} is not active and has no order")
+    is_signed = any(approval.signature for approval in standing.approvals)
     order = Order(
         grant_id=grant.id,
         target=grant.target,
@@ -155,6 +162,7 @@ def sign_order(around: Surroundings, grant: Grant, standing: Standing) -> Signed
         request_digest=standing.revision.digest,
         decision=standing.decision.to_json(),
         approvals=tuple(approval.to_json() for approval in standing.approvals),
+        request=standing.revision.to_json() if is_signed else None,
     )
     return signed(around, order)
 

@@ -97,6 +97,8 @@ def extend_in(
     transaction.grants.save(longer)
     transaction.clock.put(around.clock.mark())
     transaction.audit.append(
-        audit_events.extended(longer, now, str(longer.principal), revision.digest)
+        audit_events.extended(
+            longer, now, str(longer.principal), revision.digest, standing.decision.approvals
+        )
     )
     return longer

@@ -40,7 +40,7 @@ async def refuse_if_lent(around: Surroundings, token: Secret) -> None:
     if session is not None and session.may_be_lent:
         raise DeniedError(
             "this session was signed in by a device code, which is not enough for this",
-            next_step="do it in the browser, signed in there",
+            next_step="do it in the browser, or sign in with protem login --token",
         )
 
 

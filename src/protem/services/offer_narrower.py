@@ -17,7 +17,7 @@ from datetime import datetime
 
 from protem.domain import grants, review_events
 from protem.domain.approvals import Approval, Verdict
-from protem.domain.decisions import Outcome, PolicyAction
+from protem.domain.decisions import Outcome, PolicyAction, Signing
 from protem.domain.errors import ConflictError, DeniedError, ExpiredError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
@@ -26,7 +26,8 @@ from protem.domain.principals import Principal, PrincipalKind
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import own_grant, standing_decision
-from protem.services.count_approvals import usable_until
+from protem.services.check_signatures import OfferedSignature, accept, refuse_unless_signed
+from protem.services.count_approvals import ReviewCase, usable_until
 from protem.services.review_request import admit_reviewer, review_case
 from protem.services.surroundings import Surroundings
 
@@ -38,12 +39,15 @@ class OfferMade:
     Attributes:
         digest: of the revision that the reviewer saw.
         narrowing: what they take away from it.
+        signature: over the digest of the narrower revision, whose number is one more than the
+            highest; needed where policy asks that a yes be signed.
     """
 
     grant_id: GrantId
     digest: str
     narrowing: Narrowing
     comment: str = ""
+    signature: OfferedSignature | None = None
 
 
 async def offer_narrower(around: Surroundings, reviewer: Principal, made: OfferMade) -> Grant:
@@ -53,6 +57,7 @@ async def offer_narrower(around: Surroundings, reviewer: Principal, made: OfferM
         NotFoundError: no such request.
         ConflictError: it is not pending, it changed, or there are too many offers.
         NotYourTurnError, DeniedError: as for a yes.
+        SignatureRequiredError, SignatureRefusedError: as for a yes; it is for the narrower digest.
         InvalidError: when it is not narrower.
     """
     if reviewer.kind is not PrincipalKind.PERSON:
@@ -69,11 +74,13 @@ async def offer_narrower(around: Surroundings, reviewer: Principal, made: OfferM
                 next_step=f"protem request show {grant.id}",
             )
         case = review_case(around, transaction, grant, asked, now)
-        admitted = admit_reviewer(case, reviewer, Verdict.APPROVE)
         if len(transaction.offers.of(grant.id)) >= MAX_OFFERS:
             raise ConflictError(f"{grant.id} has {MAX_OFFERS} offers; deny it or approve it")
         number = transaction.requests.latest_number(grant.id) + 1
         offered = narrowed(asked, made.narrowing, number=number)
+        signature, signed = _signed(case, reviewer, made, offered)
+        admitted = admit_reviewer(case, reviewer, Verdict.APPROVE, signed)
+        refuse_unless_signed(case.decision.approvals, admitted.principal, signed, grant.id)
         approval = Approval(
             grant_id=grant.id,
             revision=number,
@@ -82,6 +89,7 @@ async def offer_narrower(around: Surroundings, reviewer: Principal, made: OfferM
             verdict=Verdict.APPROVE,
             at=now,
             comment=made.comment,
+            signature=signature,
             reviewer_person=admitted.principal.other_person,
         )
         return _record(transaction, grant, offered, approval)
@@ -124,6 +132,22 @@ def _pending(transaction: Transaction, grant: Grant, now: datetime) -> RequestRe
     if now >= grant.lapses_at:
         raise ExpiredError(f"request {grant.id} has lapsed")
     return transaction.requests.get(grant.id, grant.revision)
+
+
+def _signed(
+    case: ReviewCase, reviewer: Principal, made: OfferMade, offered: RequestRevision
+) -> tuple[str | None, Signing | None]:
+    if made.signature is None:
+        return None, None
+    signature, signed = accept(
+        case.around,
+        case.transaction,
+        reviewer,
+        made.signature,
+        digest=offered.digest,
+        at=case.at,
+    )
+    return signature.to_text(), signed
 
 
 def _record(

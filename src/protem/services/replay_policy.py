@@ -4,8 +4,8 @@ Here: every request and extension on record in a period, put to two policies as 
 what changes. Not here: reading policy files, and showing the result to people.
 
 What is asked is as it was recorded: command, scope, reason, ticket, length and moment. Who asks and
-where is as it is now: today's groups of the requester, today's labels and tags of the target. So
-the present policy may answer otherwise than it did at the time; ``drifted`` counts those.
+where is as it is now: today's groups of the requester, today's rota, today's labels and tags of
+the target. So the present policy may answer otherwise than at the time; ``drifted`` counts those.
 
 Not replayed: who may approve, revoke or audit; a draft that changes only that changes nothing here.
 
@@ -21,7 +21,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,7 +46,7 @@ _ENTRIES_AT_ONCE = 500
 _MOST_RULES = 100
 _LATE_ENTRIES = timedelta(minutes=5)
 """An entry may be written a little later than the moment it names: a read goes on that far."""
-_MARKS = (b'"request":{', b'"decision":{')
+_MARK = b'"decision":{'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +264,16 @@ async def _read(around: Surroundings, report: ReplayReport, start: int, end: int
 
 
 def _is_request(body: bytes, event: dict[str, Any]) -> bool:
-    return all(mark in body for mark in _MARKS) and {"request", "decision"} <= event["data"].keys()
+    """Say whether an entry tells what policy said to a revision: asked, edited, narrowed."""
+    if _MARK not in body or event["grant"] is None:
+        return False
+    return "decision" in event["data"] and _number(event["data"]) is not None
+
+
+def _number(data: dict[str, Any]) -> int | None:
+    request = data.get("request")
+    found = request.get("revision") if isinstance(request, dict) else data.get("revision")
+    return found if isinstance(found, int) else None
 
 
 class _NotAskedError(ProtemError):
@@ -276,7 +285,7 @@ def _recorded(
 ) -> RecordedRequest:
     data = event["data"]
     try:
-        revision = view.requests.get(GrantId(event["grant"]), data["request"]["revision"])
+        revision = view.requests.get(GrantId(event["grant"]), _number(data) or 0)
     except (NotFoundError, ConflictError) as error:
         raise _NotAskedError("the request is not in the store as it was recorded") from error
     target = targets.get(revision.target)
@@ -286,9 +295,11 @@ def _recorded(
         requester = around.identity.lookup(view, revision.principal)
     except NotFoundError as error:
         raise _NotAskedError("the requester has no enabled account any more") from error
-    extends = data.get("state") == GrantState.ACTIVE
+    extends, at = data.get("state") == GrantState.ACTIVE, parse_instant(event["at"])
+    if requester.oncall_as_of is not None:  # an answer of today, taken as fresh as it was then
+        requester = replace(requester, oncall_as_of=min(requester.oncall_as_of, at))
     return RecordedRequest(
-        at=parse_instant(event["at"]),
+        at=at,
         action=PolicyAction.EXTEND if extends else PolicyAction.REQUEST,
         revision=revision,
         requester=requester,

@@ -100,6 +100,7 @@ class _Facts:
     """What the store says."""
 
     principals: Sequence[Principal]
+    left_out: int
     recorded: Sequence[RequestRevision]
     live: Sequence[GrantView]
     live_hidden: int
@@ -128,7 +129,7 @@ async def view_target(around: Surroundings, principal: Principal, name: TargetNa
         live=facts.live,
         live_hidden=facts.live_hidden,
         accounts_asked=len(asked),
-        accounts_left_out=len(facts.principals) - len(asked),
+        accounts_left_out=facts.left_out + len(facts.principals) - len(asked),
         standing=standing,
         standing_trouble=trouble,
     )
@@ -148,12 +149,25 @@ def _facts(
     looker = Looker(around=around, view=view, principal=principal, at=now)
     grants = view.grants.list(states=tuple(sorted(LIVE)), target=target.name, limit=_MOST_LIVE)
     seen = [grant for grant in grants if looker.may_see(grant)]
+    enabled = [known.principal.id for known in view.accounts.list() if not known.disabled]
+    principals = [_as_of_now(around, view, each) for each in enabled[:MOST_ACCOUNTS]]
     return _Facts(
-        principals=[known.principal for known in view.accounts.list() if not known.disabled],
+        principals=[principal for principal in principals if principal is not None],
+        left_out=max(0, len(enabled) - MOST_ACCOUNTS),
         recorded=_recorded(view, target.name),
         live=[looker.whole(grant) for grant in seen],
         live_hidden=len(grants) - len(seen),
     )
+
+
+def _as_of_now(
+    around: Surroundings, view: Transaction, principal_id: PrincipalId
+) -> Principal | None:
+    """Return the principal with what only identity knows, such as who is on call."""
+    try:
+        return around.identity.lookup(view, principal_id)
+    except NotFoundError:
+        return None
 
 
 def _recorded(view: Transaction, name: TargetName) -> list[RequestRevision]:

@@ -7,6 +7,7 @@ from protem.storage.approver_key_records import ApproverKeyTable
 from protem.storage.clock_records import ClockTable
 from protem.storage.directory_records import DirectoryGroupTable, DirectoryUserTable
 from protem.storage.grant_records import GrantTable, WorkTable
+from protem.storage.notice_records import NoticeTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
 from protem.storage.review_records import (
     CommentTable,
@@ -110,3 +111,8 @@ class SqlTransaction:
     def approver_keys(self) -> ApproverKeyTable:
         """Approvers' keys."""
         return ApproverKeyTable(self._session)
+
+    @property
+    def notices(self) -> NoticeTable:
+        """Notices on their way out."""
+        return NoticeTable(self._session)

@@ -37,6 +37,7 @@ from protem.testing.in_memory_directory_records import (
     InMemoryDirectoryGroups,
     InMemoryDirectoryUsers,
 )
+from protem.testing.in_memory_notice_records import InMemoryNotices
 from protem.testing.in_memory_review_records import (
     InMemoryComments,
     InMemoryDelegations,
@@ -117,6 +118,7 @@ class _Transaction(Access):
         self.delegations = InMemoryDelegations(self)
         self.oncall = InMemoryOncall(self)
         self.approver_keys = InMemoryApproverKeys(self)
+        self.notices = InMemoryNotices(self)
 
 
 class _Grants(Records):

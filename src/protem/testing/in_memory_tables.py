@@ -13,6 +13,7 @@ from protem.domain.approvals import Approval
 from protem.domain.approver_keys import ApproverKey, KeyChallenge, KeyKind
 from protem.domain.comments import Comment
 from protem.domain.delegations import Delegation, DelegationId
+from protem.domain.deliveries import Delivery
 from protem.domain.directories import DirectoryGroup, DirectoryUser
 from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
@@ -69,6 +70,7 @@ class Tables:
     oncall: dict[ScheduleName, OncallAnswer] = field(default_factory=dict)
     approver_keys: dict[str, ApproverKey] = field(default_factory=dict)
     key_challenges: dict[tuple[PrincipalId, KeyKind], KeyChallenge] = field(default_factory=dict)
+    notices: dict[tuple[str, str], Delivery] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -93,6 +95,7 @@ class Tables:
             oncall=dict(self.oncall),
             approver_keys=dict(self.approver_keys),
             key_challenges=dict(self.key_challenges),
+            notices=dict(self.notices),
         )
 
 

@@ -25,6 +25,7 @@ from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
 from protem.testing.approver_key_records_contract import StoreApproverKeyContract
 from protem.testing.directory_records_contract import StoreDirectoryContract
+from protem.testing.notice_records_contract import StoreNoticeContract
 from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.store_leases_contract import StoreLeaseContract
 from protem.testing.store_records_contract import (
@@ -252,5 +253,6 @@ class StoreContract(
     StoreSessionContract,
     StoreDirectoryContract,
     StoreApproverKeyContract,
+    StoreNoticeContract,
 ):
     """All promises of a store."""

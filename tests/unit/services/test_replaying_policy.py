@@ -10,6 +10,7 @@ from protem.domain.decision_changes import ChangeKind, Side, differences
 from protem.domain.decisions import ApprovalRequirement, Decision, Outcome, PolicyDeniedError
 from protem.domain.grants import GrantState
 from protem.domain.identifiers import GroupName, TargetName
+from protem.domain.review_events import offer_accepted
 from protem.policy.cedar_policy import CedarPolicy
 from protem.policy.policy_folder import read_texts
 from protem.services.extend_grant import extend_grant
@@ -92,6 +93,22 @@ async def test_edits_and_extensions_are_asked_as_what_they_were(company):
     assert [change.request.action for change in report.changes] == ["extend"]
     assert report.changes[0].request.revision.duration == timedelta(minutes=20)
     assert report.counts == {ChangeKind.NEWLY_DENIED: 1}
+
+
+async def test_what_an_accepted_offer_narrowed_is_asked_too(company):
+    """Its entry names the revision alone; the store has it whole."""
+    asked = await request_access(company.around, company.eve, company.ask("update"))
+    narrower = replace(asked.revision, number=2, duration=timedelta(minutes=5))
+
+    def work(transaction):
+        transaction.requests.add(narrower)
+        at = company.clock.now()
+        transaction.audit.append(offer_accepted(asked.grant, narrower, asked.decision, at))
+
+    await company.store.write(work)
+    report = await replayed(company, SHOP.replace("1h", "10m"))
+    assert (report.asked, report.changed) == (2, 2)
+    assert report.counts == {ChangeKind.NEWLY_DENIED: 1, ChangeKind.CEILING: 1}
 
 
 async def test_groups_are_those_of_now_and_the_difference_shows(company):

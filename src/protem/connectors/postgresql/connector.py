@@ -27,7 +27,7 @@ from protem.connectors.postgresql.scope_grants import check_scope
 from protem.domain.errors import IndeterminateError, RetryLaterError
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.observations import Capabilities, Observation, StandingPrivilege
-from protem.domain.orders import PublicHalf, Receipt, SignedOrder
+from protem.domain.orders import Order, PublicHalf, Receipt, SignedOrder
 from protem.domain.scopes import Scope
 from protem.domain.secret import Secret
 
@@ -64,7 +64,7 @@ def _checked_scope(target: TargetName, database: str, scope: Scope) -> tuple[Sco
 class PostgresqlConnector:
     """Implements ``ports.connector.Connector`` and its optional powers for one database."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one for each fact of a target
         self,
         administrator: Secret,
         *,
@@ -73,6 +73,7 @@ class PostgresqlConnector:
         scram_iterations: int = 1,
         limits: SessionLimits | None = None,
         order_key: bytes | None = None,
+        check_approvals: Callable[[Order], None] | None = None,
     ) -> None:
         """Check the arguments; connects on first use.
 
@@ -85,6 +86,7 @@ class PostgresqlConnector:
             scram_iterations: what a client's verifier must have at least.
             limits: on each grant's sessions.
             order_key: raw Ed25519 public key of the control plane; None leaves orders unchecked.
+            check_approvals: raises ``DeniedError`` unless approvers signed what an order grants.
 
         Raises:
             InvalidError: when the connection string cannot be parsed.
@@ -95,6 +97,7 @@ class PostgresqlConnector:
         self._scram_iterations = scram_iterations
         self._limits = limits or SessionLimits()
         self._order_key = order_key
+        self._check_approvals = check_approvals
         self._whole_until: dict[str, float] = {}
 
     @property
@@ -104,7 +107,7 @@ class PostgresqlConnector:
 
     async def provision(self, order: SignedOrder, public_half: PublicHalf) -> Receipt:
         """Ensure the grant's role; one round trip when its scope was used lately."""
-        checked = check_order(order, self._target, self._order_key)
+        checked = check_order(order, self._target, self._order_key, self._check_approvals)
         verifier = check_public_half(public_half, self._scram_iterations)
 
         async def work(connection: Connection) -> None:

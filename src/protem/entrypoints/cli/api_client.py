@@ -186,6 +186,10 @@ class ApiClient:
         """Return the answer to a replacement, made at most once."""
         return self._call("PUT", path, query={}, body=body, wait=0)
 
+    def delete(self, path: str) -> Any:
+        """Return the answer to a removal; a repeat after a lost answer is a conflict."""
+        return self._call("DELETE", path, query={}, wait=0)
+
     def stream_events(self, after: str | None = None) -> Iterator[ServerEvent]:
         """Yield events as they happen, from after the event ``after``; ends with the stream.
 

@@ -20,6 +20,7 @@ import click
 if TYPE_CHECKING:
     from protem.audit.checkpoint import VerifierKey
     from protem.audit.damage import Finding
+    from protem.audit.signed_approvals import SignedApprovals
     from protem.audit.verifier import Report
 
 _PAGE = 1_000
@@ -45,7 +46,11 @@ def command() -> None:
 @click.option(
     "--rules",
     is_flag=True,
-    help="Also check each grant's order of events, and that statements of targets agree.",
+    help="Also check each grant's order of events, the signatures under approvals, and that"
+    " statements of targets agree.",
+)
+@click.option(
+    "--approver-keys", type=_FILE, help="With --rules: only keys of this list count as approvers'."
 )
 @click.option("--require-covered", is_flag=True, help="Entries after the newest head are wrong.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True)
@@ -56,6 +61,7 @@ def verify(  # noqa: PLR0913  # one parameter for each option
     key: str | None,
     since: Path | None,
     rules: bool,
+    approver_keys: Path | None,
     require_covered: bool,
     processes: int,
     output: str,
@@ -66,6 +72,8 @@ def verify(  # noqa: PLR0913  # one parameter for each option
     """
     from protem.audit.verifier import verify_log  # loaded when used
 
+    if approver_keys and not rules:
+        raise click.UsageError("--approver-keys counts only with --rules")
     trusted = _key(key, path)
     if path.is_file():
         _verify_proof(path, trusted, output)
@@ -78,6 +86,7 @@ def verify(  # noqa: PLR0913  # one parameter for each option
             processes=processes,
             check_rules=rules,
             require_covered=require_covered,
+            further_rule=_signed_approvals(approver_keys).problem if rules else None,
         )
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}") from error
@@ -142,6 +151,21 @@ def tail(*, lines: int, follow: bool, output: str) -> None:
         for index, body in _pages(client, seen):
             _print_entry(index, body, output)
             seen = index + 1
+
+
+def _signed_approvals(keys_file: Path | None) -> SignedApprovals:
+    from protem.audit import signed_approvals  # loaded when used
+    from protem.domain.errors import InvalidError  # loaded when used
+    from protem.signing.allowed_signers import read_allowed_signers  # loaded when used
+    from protem.signing.signature_checker import SignatureChecker  # loaded when used
+
+    try:
+        outside = None
+        if keys_file is not None:
+            outside = read_allowed_signers(keys_file.read_text(encoding="utf-8"))
+    except (InvalidError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{keys_file}: {_plain(str(error))}") from error
+    return signed_approvals.SignedApprovals(SignatureChecker().check, outside)
 
 
 def _connect() -> Any:

@@ -15,7 +15,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "end": "give a grant back now",
     },
     "Who am I, what have I got": {
-        "login": "sign in with a one-time token",
+        "login": "sign in from a browser, as a job, or with a token",
         "logout": "sign out and forget the token",
         "status": "who, where, which grants, what waits",
         "can": "what may I ask for",
@@ -25,6 +25,8 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Review and administer": {
         "request": "list, show, approve, deny, discuss, cancel requests",
         "delegate": "who answers in my place while I am away",
+        "key": "your keys for signing approvals",
+        "oncall": "who is on call, and how old that answer is",
         "grant": "list, show, revoke grants",
         "target": "list and check targets",
         "policy": "test, explain, lint and replay policies",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from protem.domain import canonical_json
+from protem.domain.approval_signatures import APPROVAL_NAMESPACE, ssh_message
 from protem.domain.identifiers import GrantId
 from protem.entrypoints.cli import client_state
-from protem.entrypoints.cli.api_client import ApiClient, connect, object_of, path_of
+from protem.entrypoints.cli.api_client import ApiClient, connect, items_of, object_of, path_of
 from protem.entrypoints.cli.ask_options import Length
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -18,6 +21,7 @@ from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.offers import accept as take_offer
 from protem.entrypoints.cli.offers import offer_text, rows_without, standing_offers
 from protem.entrypoints.cli.request_view import request_page, state_text
+from protem.entrypoints.cli.ssh_signing import sign_with_one_of
 from protem.entrypoints.cli.terminal import data, say
 from protem.entrypoints.cli.untrusted_text import printable
 
@@ -64,8 +68,10 @@ def show(*, grant_id: str) -> None:
     metavar="'UPDATE on shop.orders'",
     help="Offer it without this privilege instead; can be given again.",
 )
+@click.option("--sign", is_flag=True, help="Sign it with your key even if nobody asks for that.")
+@click.option("--key", type=click.Path(path_type=Path), help="The ssh key to sign with.")
 @common_options
-def approve(
+def approve(  # noqa: PLR0913  # one parameter for each option
     *,
     grant_id: str,
     digest: str | None,
@@ -73,14 +79,21 @@ def approve(
     comment: str,
     seconds: int | None,
     without: tuple[str, ...],
+    sign: bool,
+    key: Path | None,
 ) -> None:
     """Show exactly what will run and with which privileges, ask, and approve that content.
+
+    Where policy asks for it, the digest of what was shown is signed with your ssh key.
 
     With --for or --without it is an offer: less than was asked, approved as soon as the requester
     takes it.
     """
     if seconds is None and not without:
-        _review(grant_id, "approve", digest=digest, yes=yes, comment=comment)
+        _review(
+            Answer(verdict="approve", digest=digest, yes=yes, comment=comment, sign=sign, key=key),
+            grant_id,
+        )
         return
     with connect() as client:
         request = _reviewed(client, grant_id, "offer", digest=digest, yes=yes)
@@ -140,7 +153,7 @@ def comment(*, grant_id: str, text: str) -> None:
 @common_options
 def deny(*, grant_id: str, digest: str | None, yes: bool, comment: str) -> None:
     """Say no to a request."""
-    _review(grant_id, "deny", digest=digest, yes=yes, comment=comment)
+    _review(Answer(verdict="deny", digest=digest, yes=yes, comment=comment), grant_id)
 
 
 @command.command(name="cancel")
@@ -154,10 +167,31 @@ def cancel(*, grant_id: str) -> None:
     _tell(request)
 
 
-def _review(grant_id: str, verdict: str, *, digest: str | None, yes: bool, comment: str) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the reviewer typed.
+
+    Attributes:
+        digest: the content that is meant; None: what is there, after a look.
+        sign: sign even if policy does not ask for it.
+    """
+
+    verdict: str
+    digest: str | None
+    yes: bool
+    comment: str
+    sign: bool = False
+    key: Path | None = None
+
+
+def _review(answer: Answer, grant_id: str) -> None:
     with connect() as client:
-        request = _reviewed(client, grant_id, verdict, digest=digest, yes=yes)
-        body = {"digest": request["digest"], "verdict": verdict, "comment": comment}
+        request = _reviewed(client, grant_id, answer.verdict, digest=answer.digest, yes=answer.yes)
+        digest = str(request["digest"])
+        body: dict[str, Any] = {"digest": digest, "verdict": answer.verdict}
+        body["comment"] = answer.comment
+        if answer.verdict == "approve" and (answer.sign or answer.key or _asks_to_sign(request)):
+            body["signature"] = _signature(client, digest, answer.key)
         _tell(object_of(client.post(path_of("requests", GrantId(grant_id), "reviews"), body)))
 
 
@@ -198,6 +232,20 @@ def _checked_digest(request: dict[str, Any]) -> str:
             "the request's content does not match its digest; do not review it"
         )
     return computed
+
+
+def _asks_to_sign(request: dict[str, Any]) -> bool:
+    decision = request.get("decision")
+    needs = decision.get("approvals") if isinstance(decision, dict) else None
+    return any(isinstance(need, dict) and need.get("signed") for need in needs or ())
+
+
+def _signature(client: ApiClient, digest: str, key: Path | None) -> dict[str, str]:
+    """Sign ``digest``, which was computed here from what was shown; nothing of the server's."""
+    keys = items_of(client.get("/v1/approver-keys"))
+    say(f"Signing {digest} with your key.")
+    armoured = sign_with_one_of(ssh_message(digest), APPROVAL_NAMESPACE, key, keys)
+    return {"kind": "ssh", "signature": armoured}
 
 
 def _ask(request: dict[str, Any], verdict: str) -> None:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from protem.domain.durations import format_duration
+from protem.domain.request_wording import ENFORCEMENT, RISKS, WRITES
 from protem.entrypoints.cli.offers import offer_text, standing_offers
 from protem.entrypoints.cli.scope_view import (
     capability_lines,
@@ -27,7 +28,6 @@ from protem.entrypoints.cli.scope_view import (
 from protem.entrypoints.cli.terminal import styled, width
 from protem.entrypoints.cli.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli.waiting import end_text, person_text, progress_text, verdicts
-from protem.entrypoints.request_wording import ENFORCEMENT, RISKS, WRITES
 
 _PUBLIC = "   (everyone holds this)"
 

@@ -16,8 +16,8 @@ from typing import Any
 from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
 from protem.domain.instants import parse_instant
+from protem.domain.request_wording import CAPABILITIES
 from protem.entrypoints.cli.untrusted_text import printable
-from protem.entrypoints.request_wording import CAPABILITIES
 from protem.system.clock import SystemClock
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")

@@ -161,13 +161,13 @@ def token(config: Path, name: str) -> None:
 @_config
 @common_options
 def disable(config: Path, name: str) -> None:
-    """Disable an account; its sessions and grants end."""
+    """Disable an account, local or ISSUER|SUBJECT; its sessions and grants end."""
     _need_extra()
-    from protem.bootstrap.settings import local_id  # the extra
-    from protem.services.manage_accounts import disable_account
+    from protem.domain.principals import PrincipalId
+    from protem.services.manage_accounts import disable_account  # the extra
 
     async def work(around: Surroundings) -> None:
-        await disable_account(around, _OPERATOR, local_id(name))
+        await disable_account(around, _OPERATOR, PrincipalId.of_account(name))
 
     _on_store(config, work)
     _say(f"account {name} is disabled")
@@ -184,7 +184,7 @@ def list_(config: Path) -> None:
     accounts = _on_store(config, list_accounts)
     rows = [
         {
-            "name": known.principal.id.subject,
+            "name": known.principal.id.account,
             "kind": str(known.principal.kind),
             "groups": sorted(known.principal.groups),
             "acts_for": known.principal.acts_for and known.principal.acts_for.subject,
@@ -195,7 +195,7 @@ def list_(config: Path) -> None:
     lines = [
         "\t".join(
             [
-                known.principal.id.subject,
+                known.principal.id.account,
                 "disabled" if known.disabled else known.principal.kind,
                 ",".join(sorted(known.principal.groups)),
             ]

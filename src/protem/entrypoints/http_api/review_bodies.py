@@ -16,7 +16,12 @@ from protem.domain.instants import parse_instant
 from protem.domain.offers import Narrowing
 from protem.domain.principals import PrincipalId
 from protem.domain.scopes import Scope
-from protem.entrypoints.http_api.bodies import Body, local_id
+from protem.entrypoints.http_api.bodies import (
+    Body,
+    SshSignatureBody,
+    WebauthnSignatureBody,
+    local_id,
+)
 from protem.services.manage_delegations import DelegationAsked
 
 _DIGEST = Field(pattern=r"^sha256:[0-9a-f]{64}$")
@@ -33,6 +38,7 @@ class OfferBody(Body):
     duration_seconds: Annotated[int, Field(ge=1, le=_MOST_SECONDS)] | None = None
     without: Annotated[list[dict[str, Any]], Field(max_length=1_000)] | None = None
     comment: Annotated[str, Field(max_length=2_000, pattern=r"^[^\x00]*$")] = ""
+    signature: SshSignatureBody | WebauthnSignatureBody | None = None
 
     def narrowing(self) -> Narrowing:
         """Return it in the inside's words."""

@@ -32,6 +32,7 @@ from protem.entrypoints.http_api.session_cookie import FORGERY_FIELD, check_not_
 from protem.entrypoints.web_ui.page_route import page_router
 from protem.entrypoints.web_ui.page_text import length
 from protem.entrypoints.web_ui.rendering import own_origin, render
+from protem.entrypoints.web_ui.requirement_text import requirement
 from protem.entrypoints.web_ui.rights import holds
 from protem.entrypoints.web_ui.visitors import Visitor, around_of, visitor
 from protem.ports.policy import ShowsRules
@@ -186,6 +187,7 @@ def _draft_page(
         files=files,
         periods=PERIODS,
         duration=length,
+        requirement=requirement,
         report=None if report is None else report.to_json(),
         trouble=trouble,
     )

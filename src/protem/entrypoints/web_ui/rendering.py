@@ -23,10 +23,12 @@ from urllib.parse import urlsplit
 from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from protem.domain.decisions import PolicyAction
 from protem.domain.instants import format_instant
+from protem.domain.request_wording import ENFORCEMENT
 from protem.entrypoints.http_api.serving import serving
-from protem.entrypoints.request_wording import ENFORCEMENT
 from protem.entrypoints.web_ui import page_text, static_files
+from protem.entrypoints.web_ui.rights import holds
 
 NAVIGATION = (
     ("/inbox", "Inbox"),
@@ -38,6 +40,11 @@ NAVIGATION = (
     ("/keys", "Keys"),
 )
 """The pages that every page leads to, in order."""
+_FOR_SOME = {
+    "/audit": (PolicyAction.AUDIT,),
+    "/policy": (PolicyAction.AUDIT, PolicyAction.ADMINISTER),
+}
+"""Whoever has none of these rights is not led there."""
 THEME_COOKIE = "protem-theme"
 THEMES = ("auto", "light", "dark")
 _POLICY = (
@@ -99,7 +106,7 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
         {
             "visitor": request.scope.get("protem.visitor"),
             "now": format_instant(serving(request).around.clock.now()),
-            "navigation": NAVIGATION,
+            "navigation": _navigation(request),
             "path": request.url.path,
             "theme": theme if theme in THEMES else "auto",
             "asset": static_files.address,
@@ -118,6 +125,17 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
             "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",  # noqa: E501  # one header
         },
     )
+
+
+def _navigation(request: Request) -> list[tuple[str, str]]:
+    """Return the pages that this visitor may look at."""
+    visitor, around = request.scope.get("protem.visitor"), serving(request).around
+    return [
+        (address, name)
+        for address, name in NAVIGATION
+        if address not in _FOR_SOME
+        or (visitor is not None and holds(around, visitor.principal, *_FOR_SOME[address]))
+    ]
 
 
 @cache

@@ -18,7 +18,6 @@ from protem.entrypoints.web_ui.notices import notice_of
 from protem.entrypoints.web_ui.page_route import page_router, see
 from protem.entrypoints.web_ui.rendering import render
 from protem.entrypoints.web_ui.request_view import request_view
-from protem.entrypoints.web_ui.rights import may_read_rules
 from protem.entrypoints.web_ui.visitors import Form, around_of, local_path, posted, visitor
 from protem.services.cancel_request import cancel_request
 from protem.services.comment_request import comment_request
@@ -145,7 +144,6 @@ async def request_page(  # what differs between its callers
         extendable=rights.own
         and view.grant.state is GrantState.ACTIVE
         and view.grant.proposed_revision is None,
-        reads_rules=may_read_rules(around, principal),
         open_to_comments=view.grant.state in _OPEN,
         endable=view.grant.state in (GrantState.PROVISIONING, GrantState.ACTIVE),
         notice=notice,

@@ -12,10 +12,10 @@ from typing import Any
 from protem.domain.errors import NotFoundError
 from protem.domain.grants import LIVE, GrantState
 from protem.domain.identifiers import TargetName
+from protem.domain.request_wording import CAPABILITIES, END_CAUSES, RISKS, WRITES
 from protem.domain.requests import RequestRevision
 from protem.domain.scopes import Scope
 from protem.entrypoints.http_api.documents import of_capabilities, of_grant
-from protem.entrypoints.request_wording import CAPABILITIES, END_CAUSES, RISKS, WRITES
 from protem.services.surroundings import Surroundings
 from protem.services.view_grants import GrantView, Proposal
 

@@ -21,6 +21,7 @@ from protem.entrypoints.http_api.target_documents import of_access, of_look
 from protem.entrypoints.web_ui.page_route import page_router
 from protem.entrypoints.web_ui.page_text import length
 from protem.entrypoints.web_ui.rendering import render
+from protem.entrypoints.web_ui.requirement_text import requirement
 from protem.entrypoints.web_ui.rights import holds
 from protem.entrypoints.web_ui.visitors import around_of, visitor
 from protem.services.view_target import view_target
@@ -60,4 +61,5 @@ async def get_target(request: Request, name: str) -> Response:
         target=of_target(target, capabilities),
         access=access,
         duration=length,
+        requirement=requirement,
     )

@@ -60,9 +60,11 @@ def person_of(
 def _groups(claims: Mapping[str, Any], rules: ClaimRules) -> frozenset[GroupName] | None:
     if rules.groups_claim is None:
         return None
-    found: Any = claims
-    for part in rules.groups_claim.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
+    found: Any = claims.get(rules.groups_claim)
+    if found is None:
+        found = claims
+        for part in rules.groups_claim.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
     if found is None and _is_elsewhere(claims, rules.groups_claim):
         # Entra leaves the claim out when somebody is in over 200 groups: guessing "none" would
         # take rights away in silence, and a rule that forbids a group would stop doing so.

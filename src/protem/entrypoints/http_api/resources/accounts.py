@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from protem.domain.decisions import PolicyAction
 from protem.domain.instants import format_instant
+from protem.domain.principals import PrincipalId
 from protem.entrypoints.http_api.bodies import AccountBody, local_id, read_body
 from protem.entrypoints.http_api.documents import json_response, of_account
 from protem.entrypoints.http_api.openapi_document import takes
@@ -41,12 +42,12 @@ async def post_account(request: Request) -> Response:
     return json_response(of_account(account), 201)
 
 
-@router.post("/{subject}/disable")
+@router.post("/{subject:path}/disable")
 async def post_disable(request: Request, subject: str) -> Response:
-    """Disable an account; its sessions and grants end."""
+    """Disable an account, local or ISSUER|SUBJECT; its sessions and grants end."""
     administrator = await caller_with(request, PolicyAction.ADMINISTER)
     around = serving(request).around
-    account = await disable_account(around, str(administrator.id), local_id(subject))
+    account = await disable_account(around, str(administrator.id), PrincipalId.of_account(subject))
     return json_response(of_account(account))
 
 

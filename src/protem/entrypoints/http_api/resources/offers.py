@@ -31,6 +31,7 @@ async def post_offer(request: Request, grant_id: str) -> Response:
         digest=body.digest,
         narrowing=body.narrowing(),
         comment=body.comment,
+        signature=None if body.signature is None else body.signature.offered(),
     )
     await view_grant(here.around, principal, made.grant_id)  # a stranger learns nothing
 

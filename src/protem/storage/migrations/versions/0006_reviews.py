@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the tables and the column; offers and comments are never changed."""
+    """Add the tables; offers and comments are never changed."""
     _offers_and_comments()
     op.create_table(
         "delegations",

@@ -1,0 +1,106 @@
+"""Deliver what people should know, channel by channel, again and again until it is taken.
+
+Here: the driver of one channel, and an alarm to all of them at once. Not here: the channels.
+
+Invariants:
+- A channel that is slow, away or broken holds up no other, and nothing of the reconciler's.
+- A notice is delivered at least once: after a crash between delivering and recording it comes
+  again, with the same id.
+- An alarm waits for no channel longer than ``ALARM_WITHIN``; what was not taken is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from protem.domain import deliveries
+from protem.domain.deliveries import Delivery
+from protem.domain.errors import ProtemError, RefusedError
+from protem.domain.notices import Notice
+from protem.ports.store import Transaction
+from protem.services.surroundings import Surroundings
+from protem.services.tell_people import Channel
+
+CALL_TIMEOUT = timedelta(seconds=20)
+ALARM_WITHIN = timedelta(seconds=5)
+LOOK_EVERY = timedelta(seconds=2)
+REMEMBERED = timedelta(days=30)
+_BATCH = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How one channel took an alarm; ``trouble`` is empty when it did."""
+
+    channel: str
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverNotices:
+    """The driver of one channel."""
+
+    around: Surroundings
+    channel: Channel
+
+    async def run(self) -> None:
+        """Deliver until cancelled; every step can be repeated."""
+        with self.around.announcer.watch() as watch:
+            while True:
+                await self.run_once()
+                await watch.changed(LOOK_EVERY)
+
+    async def run_once(self) -> int:
+        """Try all that is due now; return how many that was."""
+        now = self.around.clock.now()
+        due = await self.around.store.read(
+            lambda view: view.notices.due(self.channel.name, now=now, limit=_BATCH)
+        )
+        for delivery in due:
+            await self._try(delivery)
+        return len(due)
+
+    async def _try(self, delivery: Delivery) -> None:
+        trouble, for_good = await _deliver(self.channel, delivery.notice, CALL_TIMEOUT)
+        at = self.around.clock.now()
+        if trouble:
+            after = deliveries.failed(delivery, at=at, error=trouble, for_good=for_good)
+        else:
+            after = deliveries.delivered(delivery)
+        await self.around.store.write(lambda tx: tx.notices.save(after))
+
+
+async def sound(channels: Sequence[Channel], notice: Notice) -> Sequence[Told]:
+    """Deliver an alarm to every channel at once, and say how each took it."""
+
+    async def one(channel: Channel) -> Told:
+        trouble, _ = await _deliver(channel, notice, ALARM_WITHIN)
+        return Told(channel=channel.name, trouble=trouble)
+
+    return await asyncio.gather(*(one(channel) for channel in channels))
+
+
+async def forget_old(around: Surroundings) -> int:
+    """Drop what was delivered long ago; return how many that were."""
+
+    def work(transaction: Transaction) -> int:
+        return transaction.notices.forget_before(around.clock.now() - REMEMBERED)
+
+    return await around.store.write(work)
+
+
+async def _deliver(channel: Channel, notice: Notice, within: timedelta) -> tuple[str, bool]:
+    """Return why it was not taken, empty when it was, and whether it never will be."""
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            await channel.notifier.deliver(notice)
+    except ProtemError as error:
+        return error.message, isinstance(error, RefusedError)
+    except TimeoutError:
+        return "the channel did not answer in time", False
+    except Exception as error:  # noqa: BLE001  # a channel's bug must not stop the others
+        return f"unexpected {type(error).__name__} in the channel", False
+    return "", False
