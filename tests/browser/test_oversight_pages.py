@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,14 @@ permit (
   resource
 );
 """
+SHOWN = {
+    "targets": "/targets",
+    "target": f"/targets/{ORDERS}",
+    "audit": "/audit",
+    "audit-entry": "/audit/1",
+    "policy": "/policy",
+    "policy-draft": "/policy/draft",
+}
 pytestmark = pytest.mark.usefixtures("overseen")
 FORBID = """
 @id("no-writes-by-hand")
@@ -81,10 +90,28 @@ def overseen(web, tmp_path):
     app.state.serving = Serving(plane=plane, metrics=app.state.serving.metrics)
     web.activate(web.ask(READ))
     web.ask(FIX)
-    web.ask(HOSTILE, reason=HOSTILE_TEXT)
+    if "PROTEM_SCREENSHOTS" not in os.environ:
+        web.ask(HOSTILE, reason=HOSTILE_TEXT)
     web.do(log.publish())
     web.do(log.close())
     return web
+
+
+@pytest.mark.skipif("PROTEM_SCREENSHOTS" not in os.environ, reason="PROTEM_SCREENSHOTS=FOLDER")
+def test_pictures(page_of):
+    """The pictures of these pages in the documentation, light and dark, wide and narrow."""
+    folder = Path(os.environ["PROTEM_SCREENSHOTS"])
+    for scheme in ("light", "dark"):
+        for size, width in (("", 1180), ("-phone", 390)):
+            page = page_of("admin", color_scheme=scheme, viewport={"width": width, "height": 820})
+            for name, path in SHOWN.items():
+                page.goto(path)
+                if name == "policy-draft":
+                    page.get_by_label("Its text").fill(RULES + FORBID)
+                    page.get_by_role("button", name="Replay").click()
+                page.wait_for_timeout(300)
+                page.screenshot(path=folder / f"{name}{size}-{scheme}.png", full_page=True)
+                assert page.wrong == []
 
 
 def test_the_browser_checks_the_proof_itself(page_of):

@@ -64,7 +64,8 @@ def replay_command(  # noqa: PLR0913  # one parameter for each option
 ) -> None:
     """Ask NEW_FOLDER what was asked since then, and show what it answers otherwise.
 
-    Requests are as they were recorded; groups of people and labels of targets are those of now.
+    Requests are as they were recorded; groups of people, who is on call, and
+    labels of targets are those of now.
     Exits 0 when nothing changes and 1 when something does.
     """
     _require_server()
