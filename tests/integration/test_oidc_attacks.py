@@ -8,7 +8,7 @@ import urllib.parse
 from base64 import urlsafe_b64encode
 
 import pytest
-from tests.integration.control_plane_in_memory import running
+from tests.integration.control_plane_in_memory import local, running
 from tests.integration.signed_tokens import (
     issuer,
     signed_with_the_public_key,
@@ -20,7 +20,7 @@ from protem.domain.principals import PrincipalId
 from protem.entrypoints.web_ui.installation import install
 from protem.identity.oidc import OidcProvider, OidcSettings, fetching
 from protem.identity.oidc.claims import ClaimRules
-from protem.services.sign_in import SignInRules
+from protem.services.sign_in import SignInRules, sign_in_by_consent
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
 
@@ -291,3 +291,17 @@ async def test_an_answer_that_drips_is_given_up(stage, staff, monkeypatch):
         failed = await come_back(client, asked)
     assert failed.status_code == 503
     assert time.monotonic() - began < 5
+
+
+async def test_a_device_code_is_not_enough_to_enrol_a_key(stage):
+    """Whoever talked somebody into confirming a code cannot sign approvals as them."""
+    around = stage.plane.around
+    lent = await sign_in_by_consent(around, local("reviewer"))
+    stage.tokens["lent"] = lent.token.reveal()
+    for path in ("ssh/challenge", "webauthn/options"):
+        refused = await stage.call("lent", "POST", f"/v1/approver-keys/{path}")
+        assert refused.status_code == 403, refused.text
+        assert "device code" in refused.json()["detail"]
+        own = await stage.call("reviewer", "POST", f"/v1/approver-keys/{path}")
+        assert "device code" not in own.text
+    assert (await stage.call("lent", "GET", "/v1/approver-keys")).status_code == 200

@@ -7,7 +7,7 @@ import re
 import urllib.parse
 
 import pytest
-from tests.integration.control_plane_in_memory import local, running
+from tests.integration.control_plane_in_memory import running
 from tests.integration.openid_provider import SECRET, Browser, openid_provider
 
 from protem.domain.identifiers import GroupName
@@ -16,7 +16,7 @@ from protem.domain.secret import Secret
 from protem.entrypoints.web_ui.installation import install
 from protem.identity.oidc import OidcProvider, OidcSettings
 from protem.services.manage_accounts import disable_account
-from protem.services.sign_in import SignInRules, sign_in_by_consent
+from protem.services.sign_in import SignInRules
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
 
@@ -257,17 +257,3 @@ async def test_a_logout_token_that_is_none_ends_nothing(stage, browser):
             left = await client.post("/v1/sign-in/oidc/staff/left", data={"logout_token": token})
             assert left.status_code == 400
         assert (await client.get("/inbox")).status_code == 200
-
-
-async def test_a_device_code_is_not_enough_to_enrol_a_key(stage):
-    """Whoever talked somebody into confirming a code cannot sign approvals as them."""
-    around = stage.plane.around
-    lent = await sign_in_by_consent(around, local("reviewer"))
-    stage.tokens["lent"] = lent.token.reveal()
-    for path in ("ssh/challenge", "webauthn/options"):
-        refused = await stage.call("lent", "POST", f"/v1/approver-keys/{path}")
-        assert refused.status_code == 403, refused.text
-        assert "device code" in refused.json()["detail"]
-        own = await stage.call("reviewer", "POST", f"/v1/approver-keys/{path}")
-        assert "device code" not in own.text
-    assert (await stage.call("lent", "GET", "/v1/approver-keys")).status_code == 200

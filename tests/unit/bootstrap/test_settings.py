@@ -1,5 +1,6 @@
 """The settings file: what is read, and how what is wrong is told."""
 
+import re
 import tomllib
 from datetime import timedelta
 from importlib import resources
@@ -138,3 +139,58 @@ def test_the_example_is_the_starter():
     example = Path(__file__).parents[3] / "examples" / "protem.toml"
     starter = resources.files("protem.bootstrap") / "starter" / "protem.toml"
     assert example.read_text() == starter.read_text()
+
+
+WORKLOAD = """
+[identity.workloads.ci]
+issuer = "https://ci.example.com"
+audience = "https://protem.example.com"
+claims = { repository = "acme/*", "kubernetes.io" = { namespace = ["test", "prod"] }, own = true }
+groups = ["ci"]
+"""
+PROVIDER = """
+[identity.oidc.staff]
+issuer = "https://id.example.com"
+client_id = "protem"
+"""
+
+
+def test_who_may_sign_in_is_read_whole(tmp_path):
+    """Sessions, a provider and a workload, with what they leave out."""
+    found = load(tmp_path, WORKLOAD + PROVIDER + '[identity.sessions]\nidle = "1h"\n').identity
+    assert (found.sessions.idle, found.sessions.lifetime) == (
+        timedelta(hours=1),
+        timedelta(hours=12),
+    )
+    assert found.workloads["ci"].session == timedelta(hours=1)
+    assert not found.workloads["ci"].reusable
+    assert found.oidc["staff"].groups == "claims"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (WORKLOAD.replace('repository = "acme/*"', 'repository = "*"'), "anybody in"),
+        (WORKLOAD.replace('repository = "acme/*"', 'repository = ["x", "**"]'), "anybody in"),
+        (WORKLOAD.replace('repository = "acme/*"', "repository = []"), "anybody in"),
+        (WORKLOAD.replace('["test", "prod"]', "{}"), "anybody in"),
+        (re.sub("claims = .*", "claims = {}", WORKLOAD), "workloads.ci.claims"),
+        (re.sub("claims = .*", "", WORKLOAD), "workloads.ci.claims"),
+        (WORKLOAD.replace("https://ci", "http://ci"), "https address"),
+        (WORKLOAD.replace('["ci"]', '["protem:declared"]'), "none of Protem's own"),
+        (WORKLOAD.replace('["ci"]', '["no group"]'), "none of Protem's own"),
+        (WORKLOAD + 'session = "24h"', "12h at most"),
+        (WORKLOAD.replace(".ci]", ".CI_1]"), "workloads"),
+        (WORKLOAD.replace("https://protem.example.com", "protem") + PROVIDER, "client_id"),
+        (PROVIDER + PROVIDER.replace("staff", "other"), "same issuer"),
+        (PROVIDER.replace("https://id", "http://id"), "https address"),
+        (PROVIDER + 'client_secret = "hunter2"', "never written here"),
+        ('[identity.sessions]\nidle = "1m"', "5m"),
+        ('[identity.sessions]\nlifetime = "30d"', "7d"),
+    ],
+)
+def test_a_wrong_way_to_sign_in_is_told_without_repeating_it(tmp_path, text, message):
+    """What would let strangers in is refused before anything starts."""
+    with pytest.raises(InvalidError, match=re.escape(message)) as caught:
+        load(tmp_path, text)
+    assert "hunter2" not in caught.value.message
