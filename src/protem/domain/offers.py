@@ -66,7 +66,7 @@ def narrowed(asked: RequestRevision, by: Narrowing, *, number: int) -> RequestRe
     duration = asked.duration if by.duration is None else by.duration
     if duration > asked.duration:
         raise InvalidError("an offer is no longer than what was asked; a longer time is a new ask")
-    scope = _without(asked.plan.scope, by.without)
+    scope = scope_without(asked.plan.scope, by.without)
     offer = replace(asked, number=number, duration=duration, plan=replace(asked.plan, scope=scope))
     if (offer.duration, offer.plan.scope) == (asked.duration, asked.plan.scope):
         raise InvalidError("this takes nothing away; approve the request as it is")
@@ -87,7 +87,12 @@ def is_narrower(offer: RequestRevision, asked: RequestRevision) -> bool:
     )
 
 
-def _without(scope: Scope, taken: Scope) -> Scope:
+def scope_without(scope: Scope, taken: Scope) -> Scope:
+    """Return ``scope`` without what ``taken`` names: whole lines, or columns that it names.
+
+    Raises:
+        InvalidError: when something is not in it as such, or nothing would be left.
+    """
     left = set(scope.privileges)
     for privilege in taken:
         gone = {one for one in left if _is_within(one, privilege)}

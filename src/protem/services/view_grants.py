@@ -69,6 +69,7 @@ class GrantView:
         proposed: the extension that waits for approval.
         offers: narrower revisions that the requester may take instead, while it is pending.
         comments: what was said about it, oldest first.
+        latest_revision: the highest number, offers included; None: that of the grant.
     """
 
     grant: Grant
@@ -76,6 +77,7 @@ class GrantView:
     proposed: Proposal | None = None
     offers: Sequence[OfferView] = ()
     comments: Sequence[Comment] = ()
+    latest_revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +252,7 @@ class Looker:
             proposed=proposed,
             offers=self._offers(grant),
             comments=self.view.comments.of(grant.id),
+            latest_revision=self.view.requests.latest_number(grant.id),
         )
 
     def _offers(self, grant: Grant) -> Sequence[OfferView]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protem.domain import canonical_json
 from protem.domain.commands import Command
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GrantId, TargetName
@@ -15,6 +16,7 @@ from protem.domain.plans import Plan, Trait
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.scopes import Privilege, Scope
+from protem.entrypoints.cli.offers import offered_request
 
 privileges = st.builds(
     Privilege,
@@ -105,3 +107,13 @@ def test_a_whole_line_takes_its_columns_along():
     asked = asked_for(columns | Scope([replace(ORDERS, path=("shop", "customers"))]))
     offer = narrowed(asked, Narrowing(without=Scope([ORDERS])), number=2)
     assert [one.path for one in offer.plan.scope] == [("shop", "customers")]
+
+
+def test_the_reviewer_can_tell_the_digest_before_it_is_made():
+    """What the terminal signs is the revision that the server makes, byte for byte."""
+    asked = asked_for(BOTH)
+    without = Scope([replace(ORDERS, action="UPDATE")])
+    offer = narrowed(asked, Narrowing(duration=timedelta(minutes=5), without=without), number=4)
+    document = {"request": asked.to_json(), "latest_revision": 3}
+    foretold = offered_request(document, without.to_json(), 300)
+    assert canonical_json.digest(foretold) == offer.digest

@@ -135,6 +135,10 @@ async def test_no_account_is_in_a_group_of_those_on_call_by_itself(company, rota
     """A claim of ``oncall:net`` from elsewhere is worth nothing, nor is that of an agent."""
     _, net = rotas
     company.identity.add(person("dana", "engineers", "oncall:net"))
+    found = await company.store.read(
+        lambda view: company.around.identity.lookup(view, company.dana.id)
+    )
+    assert found.groups == {"engineers"}
     asked = await request_access(company.around, company.dana, company.ask("emails"))
     assert asked.decision.outcome is Outcome.NEEDS_APPROVAL
     robot = person("robot", "oncall:net", kind=PrincipalKind.AGENT, acts_for=company.dana.id)

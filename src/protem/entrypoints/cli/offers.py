@@ -18,6 +18,9 @@ import click
 
 from protem.domain import canonical_json
 from protem.domain.durations import format_duration
+from protem.domain.errors import InvalidError
+from protem.domain.offers import scope_without
+from protem.domain.scopes import Scope
 from protem.entrypoints.cli.api_client import ApiClient, object_of, path_of
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import current
@@ -64,6 +67,27 @@ def _named(rows: Sequence[Mapping[str, Any]], text: str) -> list[dict[str, Any]]
             next_step="--without 'UPDATE on shop.orders'",
         )
     return found
+
+
+def offered_request(
+    grant: Mapping[str, Any], without: Sequence[Mapping[str, Any]], seconds: int | None
+) -> dict[str, Any]:
+    """Return what the offer will be, made here, so that a signature is for nothing else.
+
+    Raises:
+        CommandFailedError: when it is no part of what is asked.
+    """
+    asked = dict(grant["request"])
+    try:
+        if without:
+            left = scope_without(Scope.from_json(asked["scope"]), Scope.from_json([*without]))
+            asked["scope"] = left.to_json()
+    except InvalidError as error:
+        raise CommandFailedError(error.message, error_code="usage") from error
+    if seconds is not None:
+        asked["duration_seconds"] = seconds
+    asked["revision"] = int(grant.get("latest_revision") or asked["revision"]) + 1
+    return asked
 
 
 def standing_offers(grant: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -19,7 +19,7 @@ from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.grant import STATES, list_items
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.offers import accept as take_offer
-from protem.entrypoints.cli.offers import offer_text, rows_without, standing_offers
+from protem.entrypoints.cli.offers import offer_text, offered_request, rows_without, standing_offers
 from protem.entrypoints.cli.request_view import request_page, state_text
 from protem.entrypoints.cli.ssh_signing import sign_with_one_of
 from protem.entrypoints.cli.terminal import data, say
@@ -97,12 +97,16 @@ def approve(  # noqa: PLR0913  # one parameter for each option
         return
     with connect() as client:
         request = _reviewed(client, grant_id, "offer", digest=digest, yes=yes)
+        rows = rows_without(request["request"].get("scope"), without)
         body = {
             "digest": request["digest"],
             "comment": comment,
-            "without": rows_without(request["request"].get("scope"), without),
+            "without": rows,
             **({} if seconds is None else {"duration_seconds": seconds}),
         }
+        if sign or key or _asks_to_sign(request):
+            digest_of_offer = canonical_json.digest(offered_request(request, rows, seconds))
+            body["signature"] = _signature(client, digest_of_offer, key)
         found = object_of(client.post(path_of("requests", GrantId(grant_id), "offers"), body))
     if current().machine_readable:
         data(document({"request": found}, current().output))

@@ -57,6 +57,7 @@ def of_grant(view: GrantView) -> dict[str, Any]:
         "login": _login(grant),
         **_of_proposal(view.current),
         "proposed": None if view.proposed is None else _of_proposal(view.proposed),
+        "latest_revision": view.latest_revision or grant.revision,
         "offers": [_of_offer(offered) for offered in view.offers],
         "comments": [comment.to_json() for comment in view.comments],
     }
