@@ -194,7 +194,11 @@ def _people(stage: Stage, transaction: Transaction) -> None:
 
 
 def build(
-    store: Any = None, identity: Any = None, sign_in: Any = (), workloads: Any = None
+    store: Any = None,
+    identity: Any = None,
+    sign_in: Any = (),
+    workloads: Any = None,
+    **around_it: Any,
 ) -> Stage:
     """Return a control plane that does not run yet; ``sign_in`` is providers with their rules."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
@@ -202,7 +206,7 @@ def build(
     )
 
     store = store or InMemoryStore()
-    clock = SystemClock()
+    clock = around_it.pop("clock", None) or SystemClock()
     if identity is None:
         identity = partial(LocalIdentity, issuers=frozenset(one.issuer for one, _ in sign_in))
     connector = InMemoryConnector(clock, name=TARGET)
@@ -222,6 +226,7 @@ def build(
         announcer=LocalAnnouncer(),
         work_queue=reconciler,
         signature_check=SignatureChecker(Site(rp_id="localhost")),
+        **around_it,
     )
     loops = BackgroundLoops(around=around, reconciler=reconciler)
     named = {provider.name: (provider, rules) for provider, rules in sign_in}
@@ -233,10 +238,10 @@ def build(
 
 @asynccontextmanager
 async def running(
-    sign_in: Any = (), identity: Any = None, workloads: Any = None
+    sign_in: Any = (), identity: Any = None, workloads: Any = None, **around_it: Any
 ) -> AsyncIterator[Stage]:
     """Run a control plane with its people."""
-    stage = build(sign_in=sign_in, identity=identity, workloads=workloads)
+    stage = build(sign_in=sign_in, identity=identity, workloads=workloads, **around_it)
     await stage.store.write(lambda transaction: _people(stage, transaction))
     try:
         async with stage.plane.running():

@@ -22,6 +22,7 @@ from protem.domain.errors import ProtemError
 from protem.domain.identifiers import TargetName
 from protem.ports.rota import Rota
 from protem.ports.store import Transaction
+from protem.services.deliver_notices import DeliverNotices
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import keep_time
 from protem.services.manage_sessions import keep_sessions
@@ -75,6 +76,9 @@ class BackgroundLoops:
             group.create_task(self._keep("answers", self._forget_answers))
             group.create_task(self._keep("store", self._keep_time))
             group.create_task(self._keep("sessions", self._keep_sessions))
+            for channel in self.around.channels:
+                driver = DeliverNotices(around=self.around, channel=channel)
+                group.create_task(self._keep(f"notices to {channel.name}", driver.run))
             for rota in self.rotas:
                 group.create_task(self._keep_refreshing(rota))
             for target in self.around.catalogue.targets():

@@ -20,6 +20,7 @@ from protem.audit.publisher import AuditPublisher
 from protem.bootstrap.approver_signatures import declared_keys, signature_checker
 from protem.bootstrap.background_loops import BackgroundLoops
 from protem.bootstrap.certificates import certificate_files
+from protem.bootstrap.declared_channels import declared_channels
 from protem.bootstrap.declared_rotas import linked_and_on_call, opened_rotas
 from protem.bootstrap.plane import ControlPlane
 from protem.bootstrap.published_log import PublishedLog
@@ -81,6 +82,9 @@ async def open_control_plane(
         clock, randomness = await _clock_of(store), SystemRandomness()
         ways = ways_to_sign_in(settings.identity, folder, clock=clock, randomness=randomness)
         opened.push_async_callback(ways.close)
+        channels = tuple(declared_channels(settings, folder, clock=clock))
+        for channel in channels:
+            opened.push_async_callback(channel.notifier.close)
         ends, owner = EndsToAttest(), _name_of_this_run(clock, randomness)
         reconciler = ReconcileGrants(lambda: around, owner=owner, on_ended=ends.note)
         around = Surroundings(
@@ -96,6 +100,7 @@ async def open_control_plane(
             work_queue=reconciler,
             limits=_limits(settings),
             signature_check=signature_checker(settings),
+            channels=channels,
         )
         await _begin(around, settings, serving=serving)
         rotas = opened_rotas(opened, settings.oncall, folder, asked=serving)

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from protem.bootstrap.notification_settings import NotificationSettings
 from protem.bootstrap.oidc_settings import OidcProviderSettings, ProviderName
 from protem.bootstrap.oncall_settings import OncallSettings
 from protem.bootstrap.scim_settings import ScimSettings
@@ -197,6 +198,7 @@ class Settings(SettingsTable):
     policy: PolicySettings = PolicySettings()
     limits: LimitSettings = LimitSettings()
     identity: IdentitySettings = IdentitySettings()
+    notifications: NotificationSettings = NotificationSettings()
     oncall: OncallSettings = OncallSettings()
     targets: dict[str, TargetSettings] = {}
 

@@ -9,6 +9,7 @@ from protem.domain.principals import Principal
 from protem.ports.store import Transaction
 from protem.services.activate_grant import own_grant
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_decided
 
 
 async def cancel_request(around: Surroundings, principal: Principal, grant_id: GrantId) -> Grant:
@@ -24,6 +25,7 @@ async def cancel_request(around: Surroundings, principal: Principal, grant_id: G
         grant = grants.cancel(own_grant(transaction, principal, grant_id), at=now)
         transaction.grants.save(grant)
         transaction.audit.append(audit_events.closed_unused(grant, now, str(principal.id)))
+        tell_decided(around, transaction, grant, now, principal.id)
         return grant
 
     grant = await around.store.write(work)

@@ -21,8 +21,8 @@ from protem.domain.deliveries import Delivery
 from protem.domain.errors import ProtemError, RefusedError
 from protem.domain.notices import Notice
 from protem.ports.store import Transaction
+from protem.services.channels import Channel
 from protem.services.surroundings import Surroundings
-from protem.services.tell_people import Channel
 
 CALL_TIMEOUT = timedelta(seconds=20)
 ALARM_WITHIN = timedelta(seconds=5)

@@ -15,12 +15,14 @@ from protem.domain.durations import check_duration
 from protem.domain.errors import ConflictError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
+from protem.domain.notices import open_requirements
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, own_grant, sign_order
 from protem.services.ask_policy import ask_policy
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_reviewers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ def _decide(
     if decision.outcome is Outcome.ALLOWED:
         standing = Standing(revision=revision, decision=decision, at=now)
         proposed = extend_in(around, transaction, proposed, standing)
+    else:
+        tell_reviewers(around, transaction, proposed, revision, open_requirements(decision), now)
     return ExtensionAsked(grant=proposed, revision=revision, decision=decision)
 
 

@@ -49,6 +49,7 @@ from protem.services.attempts import (
 )
 from protem.services.end_unrecorded import EndUnrecorded, WantedEnd
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_over
 
 SAFETY_POLL = timedelta(seconds=1)
 """News may be lost; the index makes looking free."""
@@ -280,6 +281,7 @@ class ReconcileGrants:
             if not transaction.work.release(before.id, owner=self._owner):
                 return None, False
             current = _save(transaction, before, tried, now)
+            tell_over(around, transaction, before, current, now)
             until = now + around.limits.lease
             more = current.due_at is not None and current.due_at <= now
             return current, more and transaction.work.take(

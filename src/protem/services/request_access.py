@@ -12,6 +12,7 @@ from datetime import datetime
 from protem.domain import audit_events, grants
 from protem.domain.decisions import Decision, Outcome, PolicyAction, refuse_if_denied
 from protem.domain.grants import Grant, GrantState
+from protem.domain.notices import open_requirements
 from protem.domain.orders import PublicHalf
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
@@ -20,6 +21,7 @@ from protem.services.activate_grant import Standing, activate_in
 from protem.services.ask_policy import ask_policy
 from protem.services.plan_command import Ask, draft_revision
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_reviewers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ def _record(
         grant = grants.deny(grant, at=now)
         transaction.grants.save(grant)
         transaction.audit.append(audit_events.closed_unused(grant, now, "policy"))
+    elif decision.outcome is Outcome.NEEDS_APPROVAL:
+        tell_reviewers(around, transaction, grant, revision, open_requirements(decision), now)
     elif decision.outcome is Outcome.ALLOWED:
         grant = grants.approve(grant, lapses_at=now + around.limits.approval_lapses_after)
         transaction.grants.save(grant)

@@ -31,6 +31,7 @@ from protem.services.check_signatures import OfferedSignature, accept, refuse_un
 from protem.services.count_approvals import ReviewCase, Reviewer, usable_until
 from protem.services.extend_grant import extend_in
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_decided, tell_reviewers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,14 +233,22 @@ def _settle(
     extension, at = grant.state is GrantState.ACTIVE, said.approval.at
     if said.approval.verdict is Verdict.DENY:
         settled = grants.refuse_extension(grant) if extension else grants.deny(grant, at=at)
-        return _save(transaction, settled, said)
+        saved = _save(transaction, settled, said)
+        tell_decided(around, transaction, saved, at, said.approval.reviewer)
+        return saved
     action = PolicyAction.EXTEND if extension else PolicyAction.REQUEST
     decision, approvals = standing_decision(around, transaction, revision, at, action)
     if decision.outcome is not Outcome.ALLOWED:
-        return _save(transaction, replace(grant, version=grant.version + 1), said)
+        saved = _save(transaction, replace(grant, version=grant.version + 1), said)
+        case = review_case(around, transaction, saved, revision, at)
+        asked = case.progress(case.count()).missing
+        tell_reviewers(around, transaction, saved, revision, asked, at)
+        return saved
     if not extension:
         lapses_at = usable_until(around, decision, approvals, at)
-        return _save(transaction, grants.approve(grant, lapses_at=lapses_at), said)
+        saved = _save(transaction, grants.approve(grant, lapses_at=lapses_at), said)
+        tell_decided(around, transaction, saved, at, said.approval.reviewer)
+        return saved
     noted = _save(transaction, replace(grant, version=grant.version + 1), said)
     standing = Standing(revision=revision, decision=decision, approvals=approvals, at=at)
     return extend_in(around, transaction, noted, standing)

@@ -10,6 +10,7 @@ from protem.domain import audit_events, grants
 from protem.domain.decisions import Outcome, PolicyAction, refuse_if_denied
 from protem.domain.errors import ConflictError
 from protem.domain.identifiers import GrantId
+from protem.domain.notices import open_requirements
 from protem.domain.principals import Principal
 from protem.ports.store import Transaction
 from protem.services.activate_grant import own_grant
@@ -17,6 +18,7 @@ from protem.services.ask_policy import ask_policy
 from protem.services.plan_command import Ask, draft_revision
 from protem.services.request_access import AccessRequested
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_reviewers
 
 
 async def revise_request(
@@ -50,6 +52,9 @@ async def revise_request(
             edited = grants.approve(edited, lapses_at=unused)
             transaction.grants.save(edited)
             transaction.audit.append(audit_events.allowed(edited, decision, now))
+        else:
+            asked = open_requirements(decision)
+            tell_reviewers(around, transaction, edited, revision, asked, now)
         return AccessRequested(grant=edited, revision=revision, decision=decision)
 
     asked = await around.store.write(work)

@@ -20,6 +20,7 @@ from protem.ports.signer import Signer
 from protem.ports.store import Store
 from protem.ports.target_catalogue import TargetCatalogue
 from protem.ports.work_queue import WorkQueue
+from protem.services.channels import Channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Surroundings:
 
     Attributes:
         signature_check: None where approvals cannot be signed; then one that must be never counts.
+        channels: where people are told of what waits for them and of what happened.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class Surroundings:
     work_queue: WorkQueue
     limits: Limits = Limits()  # immutable
     signature_check: SignatureCheck | None = None
+    channels: tuple[Channel, ...] = ()
 
     def check_ready_to_grant(self) -> None:
         """Return if something new may begin now; ending never asks (laws 5 and 10).

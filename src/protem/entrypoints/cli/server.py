@@ -86,6 +86,20 @@ def _mounts(settings: Settings, folder: Path) -> Callable[[ControlPlane], Mappin
     return mounts
 
 
+@command.command("notify-test")
+@_config
+@click.argument("channel")
+@common_options
+def notify_test(config: Path, channel: str) -> None:
+    """Send a test notice to CHANNEL of [notifications] and say how it went."""
+    _need_extra()
+    from protem.bootstrap.notify_test import send_test_notice  # the extra
+    from protem.bootstrap.settings import load_settings
+
+    asyncio.run(send_test_notice(load_settings(config), config.absolute().parent, channel))
+    _say(f"{channel} took a test notice")
+
+
 @command.command("init")
 @_config
 @click.option("--administrator", default="admin", show_default=True, help="Its account's name.")
