@@ -1,5 +1,7 @@
 """The ports of one machine and one process: each promise, for the fake and for the real thing."""
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,12 @@ import protem.ports
 import protem.testing
 from protem.bootstrap.settings import Settings
 from protem.bootstrap.target_catalogue import declared_targets
+from protem.domain.errors import RetryLaterError
 from protem.domain.identifiers import TargetName
 from protem.domain.targets import Target
+from protem.notifications.alarm_bell import AlarmBell
+from protem.notifications.server_log import ServerLogNotifier
+from protem.ports.alarms import NoAlarms
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.signing.local_key import create_key, load_key
 from protem.signing.signature_checker import SignatureChecker
@@ -18,6 +24,7 @@ from protem.signing.webauthn_assertion import Site
 from protem.system.announcer import LocalAnnouncer
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
+from protem.testing.alarms_contract import NOTICE, AlarmsContract
 from protem.testing.announcer_contract import AnnouncerContract
 from protem.testing.clock_contract import ClockContract
 from protem.testing.counting_randomness import InsecureCountingRandomness
@@ -155,3 +162,53 @@ class TestReconcilerAsWorkQueue(WorkQueueContract):
     @pytest.fixture
     def queue(self):
         return ReconcileGrants(lambda: None, owner="this-process")
+
+
+class Channel:
+    """A notifier that does what a test says."""
+
+    def __init__(self, name, *, fails=None, hangs=False):
+        self.name, self.fails, self.hangs = name, fails, hangs
+        self.told = []
+
+    async def deliver(self, notice):
+        """Keep the notice, fail, or never come back."""
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fails is not None:
+            raise self.fails
+        self.told.append(notice)
+
+
+class TestNoAlarms(AlarmsContract):
+    """A server without channels."""
+
+    @pytest.fixture
+    def alarms(self):
+        return NoAlarms()
+
+
+class TestAlarmBell(AlarmsContract):
+    """All configured channels: one works, and the others fail in every way."""
+
+    @pytest.fixture
+    def alarms(self):
+        channels = (
+            Channel("hangs", hangs=True),
+            Channel("away", fails=RetryLaterError("nobody listens")),
+            Channel("broken", fails=ValueError("https://user:hunter2@chat")),
+            Channel("works"),
+            ServerLogNotifier(),
+        )
+        return AlarmBell(channels, wait=timedelta(milliseconds=20))
+
+    async def test_one_that_works_is_told_though_others_fail(self, alarms):
+        """Each failure is told apart; what an unknown error says is not repeated."""
+        outcomes = {outcome.channel: outcome for outcome in await alarms.sound(NOTICE)}
+        assert [name for name, found in outcomes.items() if found.delivered] == [
+            "works",
+            "server-log",
+        ]
+        assert outcomes["hangs"].error == "no answer within 0.02 s"
+        assert outcomes["away"].error == "nobody listens"
+        assert outcomes["broken"].error == "ValueError"

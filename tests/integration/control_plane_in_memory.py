@@ -85,6 +85,7 @@ def _rules() -> list[FixedRule]:
             when=lambda q: any(p.part == "email" for p in q.scope.privileges),
         ),
         FixedRule(id="read", action=action.REQUEST, outcome=Outcome.ALLOWED, when=engineer),
+        FixedRule(id="glass", action=action.BREAK_GLASS, outcome=Outcome.ALLOWED, when=engineer),
         FixedRule(id="longer", action=action.EXTEND, outcome=Outcome.ALLOWED, when=engineer),
         FixedRule(id="review", action=action.APPROVE, outcome=Outcome.ALLOWED, when=_in("owners")),
         FixedRule(id="revoke", action=action.REVOKE, outcome=Outcome.ALLOWED, when=_in("owners")),

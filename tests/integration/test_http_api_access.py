@@ -34,6 +34,8 @@ REVIEW = {"digest": "sha256:" + "0" * 64, "verdict": "approve"}
 OFFER = {"digest": REVIEW["digest"], "duration_seconds": 60}
 DELEGATION = {"to": "auditor", "until": format_instant(SystemClock().now() + timedelta(days=1))}
 OPEN = dict.fromkeys(EVERYONE, 200)
+EMERGENCY = ask_body(confirm_target="orders-db", public_half=HALF, reason="it is down")
+VERDICT = {"verdict": "justified", "comment": "it was"}
 
 
 def with_status(expected, status):
@@ -78,6 +80,11 @@ MATRIX = [
     ("POST", "/v1/grants/{id}/activate", {"public_half": HALF}, with_status(OWNS, 409)),
     ("POST", "/v1/grants/{id}/extend", {"by_seconds": 60}, with_status(OWNS, 409)),
     ("POST", "/v1/grants/{id}/end", None, with_status(SEES, 409) | {"auditor": 403}),
+    ("GET", "/v1/break-glass", None, SIGNED_IN),
+    ("POST", "/v1/break-glass", EMERGENCY, ASKS),
+    ("GET", "/v1/glass-reviews", None, SIGNED_IN),
+    ("GET", "/v1/glass-reviews/{id}", None, with_status(SEES, 404)),
+    ("POST", "/v1/glass-reviews/{id}", VERDICT, with_status(SEES, 404)),
     ("GET", "/v1/audit/entries", None, AUDITOR),
     ("GET", "/v1/audit/checkpoint", None, with_status(SIGNED_IN, 404)),
     ("GET", "/v1/audit/key", None, SIGNED_IN),

@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import protem.storage.transaction  # noqa: F401  # declares every table
 from protem.domain.errors import InvalidError
 from protem.domain.grants import LIVE, GrantState
 from protem.storage import migrate as migrating

@@ -29,9 +29,12 @@ from protem.bootstrap.sign_in_ways import WaysToSignIn, accounts_of, ways_to_sig
 from protem.bootstrap.state_folder import StateFolder
 from protem.bootstrap.target_catalogue import declared_targets
 from protem.domain.errors import AuditUnavailableError
+from protem.notifications.alarm_bell import AlarmBell
+from protem.notifications.server_log import ServerLogNotifier
 from protem.policy.cedar_policy import CedarPolicy
 from protem.ports.identity_provider import IdentityProvider
 from protem.ports.rota import Rota
+from protem.services.channels import Channel
 from protem.services.declare_approver_keys import declare_approver_keys
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import recall_time
@@ -101,6 +104,7 @@ async def open_control_plane(
             limits=_limits(settings),
             signature_check=signature_checker(settings),
             channels=channels,
+            alarms=_alarms(channels, settings),
         )
         await _begin(around, settings, serving=serving)
         rotas = opened_rotas(opened, settings.oncall, folder, asked=serving)
@@ -120,6 +124,12 @@ def _people(
 ) -> IdentityProvider:
     accounts = accounts_of(settings.identity, ways, store, clock)
     return linked_and_on_call(settings, accounts, store, clock)
+
+
+def _alarms(channels: Sequence[Channel], settings: Settings) -> AlarmBell:
+    """Return every channel, and the server's own log, which is always there."""
+    notifiers = [*(channel.notifier for channel in channels), ServerLogNotifier()]
+    return AlarmBell(notifiers, wait=settings.break_glass.alarm_wait)
 
 
 def _audit_log(
@@ -189,4 +199,7 @@ def _limits(declared: Settings) -> Limits:
         approval_lapses_after=declared.limits.approval_lapses_after,
         session_lifetime=declared.identity.sessions.lifetime,
         session_idle=declared.identity.sessions.idle,
+        glass_longest=declared.break_glass.longest,
+        glass_review_within=declared.break_glass.review_within,
+        alarm_wait=declared.break_glass.alarm_wait,
     )

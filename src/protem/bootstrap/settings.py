@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from protem.bootstrap.break_glass_settings import BreakGlassSettings
 from protem.bootstrap.notification_settings import NotificationSettings
 from protem.bootstrap.oidc_settings import OidcProviderSettings, ProviderName
 from protem.bootstrap.oncall_settings import OncallSettings
@@ -200,6 +201,7 @@ class Settings(SettingsTable):
     identity: IdentitySettings = IdentitySettings()
     notifications: NotificationSettings = NotificationSettings()
     oncall: OncallSettings = OncallSettings()
+    break_glass: BreakGlassSettings = BreakGlassSettings()
     targets: dict[str, TargetSettings] = {}
 
     @model_validator(mode="after")

@@ -32,6 +32,7 @@ class PolicyAction(enum.StrEnum):
     APPROVE = "approve"
     EXTEND = "extend"
     REVOKE = "revoke"
+    BREAK_GLASS = "break_glass"
     AUDIT = "audit"
     ADMINISTER = "administer"
 

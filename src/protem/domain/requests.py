@@ -35,6 +35,8 @@ class RequestRevision:
         number: 1 for the first revision.
         profile: set when a session under a named scope is asked instead of one command.
         plan: scope, traits and findings as the planner derived them from ``command``.
+        break_glass: asked in an emergency: nobody approves, everybody is alarmed. In the
+            canonical form only when it is so.
         requester_person: the person behind an agent that asks; None: the principal itself. Not
             part of the digest: it says who may not approve, never what is granted.
 
@@ -53,6 +55,7 @@ class RequestRevision:
     reason: str = ""
     ticket: str = ""
     requester_person: PrincipalId | None = None
+    break_glass: bool = False
     _canonical: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +90,7 @@ class RequestRevision:
             "duration_seconds": int(self.duration.total_seconds()),
             "reason": self.reason,
             "ticket": self.ticket,
+            **({"break_glass": True} if self.break_glass else {}),
         }
 
     def canonical_bytes(self) -> bytes:

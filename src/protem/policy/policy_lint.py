@@ -51,7 +51,7 @@ def _open_production(rule: Rule, production: str) -> Iterable[Problem]:
     if rule.terms.longest is None:
         message = f"permits access to {production} for any time; add @max_duration"
         yield _warning(rule, "no-ceiling", message)
-    if rule.terms.approvals is None:
+    if rule.terms.approvals is None and PolicyAction.BREAK_GLASS not in rule.actions:
         message = (
             f"permits access to {production} without @approvals;"
             " one yes of anyone who may approve is then enough"

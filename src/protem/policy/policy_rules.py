@@ -43,7 +43,9 @@ TERM_NAMES = frozenset(
     }
 )
 WITH_APPROVALS = ("approvers", "stage", "approval_lasts", "signed")
-TERM_ACTIONS = frozenset({PolicyAction.REQUEST, PolicyAction.EXTEND})
+TERM_ACTIONS = frozenset({PolicyAction.REQUEST, PolicyAction.EXTEND, PolicyAction.BREAK_GLASS})
+ABOUT_PEOPLE = frozenset({"approvals", *WITH_APPROVALS})
+"""Terms that ask for people; break-glass asks nobody."""
 REQUIRABLE = frozenset({"reason", "ticket"})
 MAX_MESSAGE = 500
 MAX_STAGE = 9
@@ -92,7 +94,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a permit for ``request`` or ``extend`` asks before it counts.
+    """What a permit for ``request``, ``extend`` or ``break_glass`` asks before it counts.
 
     Attributes:
         approvals: how many people, or None when this permit says nothing about approval.
@@ -299,9 +301,12 @@ def _check_annotations(
     terms = sorted(TERM_NAMES & set(annotations))
     if terms and not (permits and actions <= TERM_ACTIONS):
         raise InvalidError(
-            f"@{terms[0]} counts only on a permit whose action is request or extend;"
+            f"@{terms[0]} counts only on a permit whose action is request, extend or break_glass;"
             " elsewhere write a condition"
         )
+    people = sorted(ABOUT_PEOPLE & set(annotations))
+    if people and PolicyAction.BREAK_GLASS in actions:
+        raise InvalidError(f"@{people[0]} has no place on break_glass, which asks nobody")
     if annotations.get("additional"):
         raise InvalidError("@additional takes no value")
     if terms == ["additional"]:

@@ -21,6 +21,7 @@ from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
 from protem.ports.approver_key_records import ApproverKeyRecords
 from protem.ports.directory_records import DirectoryGroupRecords, DirectoryUserRecords
+from protem.ports.glass_records import GlassCodeRecords, GlassRecords
 from protem.ports.notice_records import NoticeRecords
 from protem.ports.review_records import (
     CommentRecords,
@@ -329,6 +330,12 @@ class Transaction(Protocol):
     def sessions(self) -> SessionRecords: ...  # noqa: D102
     @property
     def spent_proofs(self) -> SpentProofRecords: ...  # noqa: D102
+
+    @property
+    def glass(self) -> GlassRecords: ...  # noqa: D102
+
+    @property
+    def glass_codes(self) -> GlassCodeRecords: ...  # noqa: D102
     @property
     def directory_users(self) -> DirectoryUserRecords: ...  # noqa: D102
     @property

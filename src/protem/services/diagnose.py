@@ -15,6 +15,7 @@ from protem.domain.durations import format_duration
 from protem.domain.errors import AuditUnavailableError, ClockSteppedBackError
 from protem.domain.trusted_time import MOST_BEHIND
 from protem.services.diagnosis.findings import Check, DoctorFinding, Severity
+from protem.services.diagnosis.glass_reviews import owed_reviews
 from protem.services.diagnosis.notices import undelivered_notices
 from protem.services.diagnosis.stored_grants import in_store
 from protem.services.diagnosis.targets import at_target
@@ -30,6 +31,7 @@ async def diagnose(
     now = around.clock.now()
     findings = list(await around.store.read(lambda view: tuple(in_store(around, view, now))))
     findings += await around.store.read(lambda view: tuple(undelivered_notices(view, now)))
+    findings += await around.store.read(lambda view: tuple(owed_reviews(view, now)))
     findings += _in_audit_log(around)
     findings += _in_our_clock(around)
     looks = [at_target(around, target) for target in around.catalogue.targets()]

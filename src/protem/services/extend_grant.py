@@ -21,6 +21,7 @@ from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, own_grant, sign_order
 from protem.services.ask_policy import ask_policy
+from protem.services.break_glass import refuse_extension
 from protem.services.surroundings import Surroundings
 from protem.services.tell_people import tell_reviewers
 
@@ -43,6 +44,7 @@ async def extend_grant(
         NotFoundError: when it is not the caller's.
         ConflictError: when it is not active, or an extension is already proposed.
         ExpiredError: at or after its expiry.
+        DeniedError: when the glass was broken for it.
         PolicyDeniedError: when policy does not allow the total length.
         AuditUnavailableError, ClockSteppedBackError: nothing may begin now.
     """
@@ -52,6 +54,7 @@ async def extend_grant(
 
     def work(transaction: Transaction) -> ExtensionAsked:
         grant = own_grant(transaction, principal, grant_id)
+        refuse_extension(transaction.requests.get(grant.id, grant.revision))
         if grant.proposed_revision is not None:
             raise ConflictError(f"an extension of {grant.id} already waits for approval")
         current = transaction.requests.get(grant.id, grant.revision)

@@ -199,6 +199,7 @@ def disable_in(
     """
     agents = [agent.principal.id for agent in transaction.accounts.agents_of(account.principal.id)]
     disabled = _put(transaction, replace(account, disabled=True), actor, "disabled", now)
+    transaction.glass_codes.replace(account.principal.id, (), expires_at=now)
     for principal_id in [account.principal.id, *agents]:
         transaction.accounts.drop_tokens(principal_id)
         for grant in _open_grants(transaction, principal_id):

@@ -300,7 +300,7 @@ def _recorded(
         requester = replace(requester, oncall_as_of=min(requester.oncall_as_of, at))
     return RecordedRequest(
         at=at,
-        action=PolicyAction.EXTEND if extends else PolicyAction.REQUEST,
+        action=_action_of(revision, extends=extends),
         revision=revision,
         requester=requester,
         target=target,
@@ -345,3 +345,9 @@ def _compare(report: ReplayReport, request: RecordedRequest, old: Policy, asked:
         report.changes.append(
             ReplayedChange(request=request, kinds=kinds, old=before, new=after, rules=rules)
         )
+
+
+def _action_of(revision: RequestRevision, *, extends: bool) -> PolicyAction:
+    if revision.break_glass:
+        return PolicyAction.BREAK_GLASS
+    return PolicyAction.EXTEND if extends else PolicyAction.REQUEST

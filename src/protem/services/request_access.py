@@ -76,7 +76,7 @@ def _record(
     """Decide with the requester of now, and write request, grant and entries together."""
     requester = around.identity.lookup(transaction, revision.principal)
     decision = ask_policy(around, PolicyAction.REQUEST, revision, principal=requester, at=now)
-    grant = _new_grant(around, revision, now)
+    grant = new_grant(around, revision, now)
     transaction.grants.add(grant)
     transaction.requests.add(revision)
     transaction.audit.append(audit_events.requested(grant, revision, decision, now))
@@ -96,7 +96,8 @@ def _record(
     return AccessRequested(grant=grant, revision=revision, decision=decision)
 
 
-def _new_grant(around: Surroundings, revision: RequestRevision, now: datetime) -> Grant:
+def new_grant(around: Surroundings, revision: RequestRevision, now: datetime) -> Grant:
+    """Return the pending grant of a first revision."""
     lapses_at = now + around.limits.request_lapses_after
     return Grant(
         id=revision.grant_id,

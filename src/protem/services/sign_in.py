@@ -22,6 +22,7 @@ from protem.domain.secret import Secret
 from protem.domain.sign_in_sessions import SignInMethod
 from protem.ports.identity_provider import RemembersPrincipals
 from protem.ports.store import Account, Transaction
+from protem.services.glass_codes import alarm_of_code, use_code
 from protem.services.open_session import new_session, open_session
 from protem.services.surroundings import Surroundings
 
@@ -53,18 +54,22 @@ async def sign_in(around: Surroundings, one_time: Secret, *, client: str = "") -
 
     Args:
         around: the ports.
-        one_time: what the caller shows.
+        one_time: what the caller shows: a one-time token, or a code from a sealed envelope.
         client: what its program says of itself.
 
     Raises:
         UnauthenticatedError: unknown, expired or used token, or a disabled account.
     """
+    alarms = await alarm_of_code(around, one_time)
     new = new_session(around, SignInMethod.ONE_TIME_TOKEN, client=client)
 
     def work(transaction: Transaction) -> Principal:
-        owner = transaction.accounts.owner_of(
-            fingerprint(one_time), now=new.began_at, single_use=True
-        )
+        if alarms is None:
+            owner = transaction.accounts.owner_of(
+                fingerprint(one_time), now=new.began_at, single_use=True
+            )
+        else:
+            owner = use_code(transaction, one_time, alarms, new.began_at)
         try:
             principal = around.identity.lookup(transaction, owner)
         except NotFoundError as error:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from protem.domain.bearer_tokens import SESSION_IDLE, SESSION_LIFETIME
+from protem.domain.broken_glass import ALARM_WAIT, LONGEST, REVIEW_WITHIN
+from protem.ports.alarms import Alarms, NoAlarms
 from protem.ports.announcer import Announcer
 from protem.ports.audit_log import AuditLog
 from protem.ports.clock import Clock
@@ -33,6 +35,9 @@ class Limits:
         lease: how long one try at a target may take before another worker may step in.
         session_lifetime: a session ends after this, used or not.
         session_idle: a session that nobody used for this long is over.
+        glass_longest: what the glass is broken for lasts at most this.
+        glass_review_within: its review is due so long after its end.
+        alarm_wait: how long all channels together are waited for before such access.
         retry_first: delay after the first failed try; doubles up to ``retry_longest``.
     """
 
@@ -43,6 +48,9 @@ class Limits:
     lease: timedelta = timedelta(seconds=30)
     retry_first: timedelta = timedelta(milliseconds=500)
     retry_longest: timedelta = timedelta(seconds=30)
+    glass_longest: timedelta = LONGEST
+    glass_review_within: timedelta = REVIEW_WITHIN
+    alarm_wait: timedelta = ALARM_WAIT
 
     def pause_after(self, failed_before: int) -> timedelta:
         """Return the pause after a failed try that so many others came before."""
@@ -72,6 +80,7 @@ class Surroundings:
     limits: Limits = Limits()  # immutable
     signature_check: SignatureCheck | None = None
     channels: tuple[Channel, ...] = ()
+    alarms: Alarms = NoAlarms()  # noqa: RUF009  # without state
 
     def check_ready_to_grant(self) -> None:
         """Return if something new may begin now; ending never asks (laws 5 and 10).

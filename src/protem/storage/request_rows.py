@@ -78,6 +78,7 @@ def to_revision(row: Row) -> RequestRevision:
         reason=form["reason"],
         ticket=form["ticket"],
         requester_person=None if person == principal else PrincipalId.parse(person),
+        break_glass=form.get("break_glass", False),
     )
 
 

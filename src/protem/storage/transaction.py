@@ -6,6 +6,7 @@ from protem.storage.account_records import AccountTable, IdempotencyTable
 from protem.storage.approver_key_records import ApproverKeyTable
 from protem.storage.clock_records import ClockTable
 from protem.storage.directory_records import DirectoryGroupTable, DirectoryUserTable
+from protem.storage.glass_records import GlassCodeTable, GlassTable
 from protem.storage.grant_records import GrantTable, WorkTable
 from protem.storage.notice_records import NoticeTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
@@ -116,3 +117,13 @@ class SqlTransaction:
     def notices(self) -> NoticeTable:
         """Notices on their way out."""
         return NoticeTable(self._session)
+
+    @property
+    def glass(self) -> GlassTable:
+        """Broken glass."""
+        return GlassTable(self._session)
+
+    @property
+    def glass_codes(self) -> GlassCodeTable:
+        """Codes of sealed envelopes."""
+        return GlassCodeTable(self._session)

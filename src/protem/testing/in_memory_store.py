@@ -37,6 +37,7 @@ from protem.testing.in_memory_directory_records import (
     InMemoryDirectoryGroups,
     InMemoryDirectoryUsers,
 )
+from protem.testing.in_memory_glass_records import InMemoryGlass, InMemoryGlassCodes
 from protem.testing.in_memory_notice_records import InMemoryNotices
 from protem.testing.in_memory_review_records import (
     InMemoryComments,
@@ -111,6 +112,8 @@ class _Transaction(Access):
         self.clock = InMemoryClock(self)
         self.sessions = InMemorySessions(self)
         self.spent_proofs = InMemorySpentProofs(self)
+        self.glass = InMemoryGlass(self)
+        self.glass_codes = InMemoryGlassCodes(self)
         self.directory_users = InMemoryDirectoryUsers(self)
         self.directory_groups = InMemoryDirectoryGroups(self)
         self.offers = InMemoryOffers(self)

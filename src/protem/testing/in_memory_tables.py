@@ -11,6 +11,7 @@ from datetime import datetime
 
 from protem.domain.approvals import Approval
 from protem.domain.approver_keys import ApproverKey, KeyChallenge, KeyKind
+from protem.domain.broken_glass import BrokenGlass
 from protem.domain.comments import Comment
 from protem.domain.delegations import Delegation, DelegationId
 from protem.domain.deliveries import Delivery
@@ -61,6 +62,8 @@ class Tables:
     clock: ClockReading | None = None
     sessions: dict[bytes, SignInSession] = field(default_factory=dict)
     spent_proofs: dict[bytes, datetime] = field(default_factory=dict)
+    broken_glass: dict[GrantId, BrokenGlass] = field(default_factory=dict)
+    glass_codes: dict[bytes, tuple[PrincipalId, datetime]] = field(default_factory=dict)
     directory_users: dict[DirectoryId, DirectoryUser] = field(default_factory=dict)
     directory_groups: dict[DirectoryId, DirectoryGroup] = field(default_factory=dict)
     directory_members: set[tuple[DirectoryId, DirectoryId]] = field(default_factory=set)
@@ -86,6 +89,8 @@ class Tables:
             clock=self.clock,
             sessions=dict(self.sessions),
             spent_proofs=dict(self.spent_proofs),
+            broken_glass=dict(self.broken_glass),
+            glass_codes=dict(self.glass_codes),
             directory_users=dict(self.directory_users),
             directory_groups=dict(self.directory_groups),
             directory_members=set(self.directory_members),

@@ -25,6 +25,7 @@ from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
 from protem.testing.approver_key_records_contract import StoreApproverKeyContract
 from protem.testing.directory_records_contract import StoreDirectoryContract
+from protem.testing.glass_records_contract import StoreGlassContract
 from protem.testing.notice_records_contract import StoreNoticeContract
 from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.store_leases_contract import StoreLeaseContract
@@ -254,5 +255,6 @@ class StoreContract(
     StoreDirectoryContract,
     StoreApproverKeyContract,
     StoreNoticeContract,
+    StoreGlassContract,
 ):
     """All promises of a store."""

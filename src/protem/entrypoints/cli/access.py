@@ -19,6 +19,7 @@ from protem.domain.secret import Secret
 from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import ApiClient, object_of, path_of
 from protem.entrypoints.cli.ask_options import Wish
+from protem.entrypoints.cli.break_glass import confirm_emergency, say_who_was_told
 from protem.entrypoints.cli.credentials import Credential, new_credential
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -66,6 +67,24 @@ class Access:
         if self.grant.get("state") == "pending":
             client_state.remember_request(str(self.grant["id"]), ask)
         self._until_active(patience)
+
+    def break_glass(self, wish: Wish, inputs: dict[str, str]) -> None:
+        """Take access in an emergency, after the user has read who is told and typed the name.
+
+        Raises:
+            CommandFailedError: not confirmed, denied, or unusable.
+        """
+        confirmed = confirm_emergency(self._client, wish)
+        credential = new_credential(self._iterations(wish.target))
+        body = {
+            **wish.to_ask(inputs),
+            "confirm_target": confirmed,
+            "public_half": credential.public_half,
+        }
+        grant = self._client.post("/v1/break-glass", body, wait=_FIRST_WAIT_SECONDS)
+        self._saw(grant, credential)
+        say_who_was_told(self.grant)
+        self._until_active(0)
 
     def resume(
         self, grant_id: str, patience: float | None

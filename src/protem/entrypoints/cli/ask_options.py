@@ -50,6 +50,8 @@ class Wish:
     reason: str = ""
     ticket: str = ""
     profile: str | None = None
+    break_glass: bool = False
+    confirm_target: str | None = None
 
     def to_ask(self, inputs: dict[str, str]) -> dict[str, Any]:
         """Return the body of a request."""
@@ -76,6 +78,24 @@ def why_options(command: _Command) -> _Command:
             show_default=True,
             metavar="TIME",
             help="How long: 15m, 1h30m.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def break_glass_options(command: _Command) -> _Command:
+    """Add ``--break-glass`` and ``--confirm-target``."""
+    for option in (
+        click.option(
+            "--confirm-target",
+            metavar="NAME",
+            help="With --break-glass: the target's name again, where there is no terminal.",
+        ),
+        click.option(
+            "--break-glass",
+            is_flag=True,
+            help="Emergency: ask nobody, alarm everybody, answer for it in a review.",
         ),
     ):
         command = option(command)

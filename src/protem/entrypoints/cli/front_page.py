@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "delegate": "who answers in my place while I am away",
         "key": "your keys for signing approvals",
         "oncall": "who is on call, and how old that answer is",
+        "review": "what was done behind broken glass, and the verdict on it",
         "grant": "list, show, revoke grants",
         "target": "list and check targets",
         "policy": "test, explain, lint and replay policies",

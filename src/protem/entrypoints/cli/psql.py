@@ -7,7 +7,7 @@ import sys
 import click
 
 from protem.entrypoints.cli.api_client import connect, object_of, path_of
-from protem.entrypoints.cli.ask_options import Length, Wish, why_options
+from protem.entrypoints.cli.ask_options import Length, Wish, break_glass_options, why_options
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options
 from protem.entrypoints.cli.psql_arguments import parse_psql
@@ -18,6 +18,7 @@ from protem.entrypoints.cli.run import patience_of, run_wish
 @click.argument("target")
 @click.option("--profile", metavar="NAME", help="A scope that an administrator named.")
 @why_options
+@break_glass_options
 @click.option("--no-wait", is_flag=True, help="Print the id and leave when people must approve.")
 @click.option("--wait", type=Length(), metavar="TIME", help="Wait at most this long for people.")
 @click.option("--keep", is_flag=True, help="Do not give the grant back at the end.")
@@ -30,6 +31,8 @@ def command(  # noqa: PLR0913  # one parameter for each option
     seconds: int,
     reason: str,
     ticket: str,
+    break_glass: bool,
+    confirm_target: str | None,
     no_wait: bool,
     wait: int | None,
     keep: bool,
@@ -46,7 +49,14 @@ def command(  # noqa: PLR0913  # one parameter for each option
     if profile is None and interactive:
         profile = _only_profile(target)
     wish = Wish(
-        target=target, argv=argv, seconds=seconds, reason=reason, ticket=ticket, profile=profile
+        target=target,
+        argv=argv,
+        seconds=seconds,
+        reason=reason,
+        ticket=ticket,
+        profile=profile,
+        break_glass=break_glass,
+        confirm_target=confirm_target,
     )
     return run_wish(wish, patience_of(no_wait=no_wait, wait=wait), keep=keep)
 

@@ -9,7 +9,13 @@ import click
 from protem.domain.identifiers import GrantId
 from protem.entrypoints.cli.access import Access
 from protem.entrypoints.cli.api_client import connect
-from protem.entrypoints.cli.ask_options import Length, Wish, read_inputs, why_options
+from protem.entrypoints.cli.ask_options import (
+    Length,
+    Wish,
+    break_glass_options,
+    read_inputs,
+    why_options,
+)
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.session import (
     Session,
@@ -24,6 +30,7 @@ from protem.entrypoints.cli.waiting import StillPendingError
 @click.command(name="run", context_settings={"allow_interspersed_args": False})
 @click.option("--on", "target", metavar="TARGET", help="Where, by its name in the catalogue.")
 @why_options
+@break_glass_options
 @click.option("--no-wait", is_flag=True, help="Print the id and leave when people must approve.")
 @click.option("--wait", type=Length(), metavar="TIME", help="Wait at most this long for people.")
 @click.option("--keep", is_flag=True, help="Do not give the grant back at the end.")
@@ -36,6 +43,8 @@ def command(  # noqa: PLR0913  # one parameter for each option
     seconds: int,
     reason: str,
     ticket: str,
+    break_glass: bool,
+    confirm_target: str | None,
     no_wait: bool,
     wait: int | None,
     keep: bool,
@@ -48,6 +57,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     protem run --on orders-db --for 15m --why INC-421 -- psql -c "select ..."
     protem run --on orders-db -- psql -f fix.sql
     protem run --resume ID
+    protem run --break-glass --on orders-db --why "site is down" -- psql -c "..."
 
     The exit code is the command's own once it has started; see `protem help exit-codes`.
     """
@@ -58,7 +68,15 @@ def command(  # noqa: PLR0913  # one parameter for each option
         return resume_grant(GrantId(grant_id), patience, keep=keep)
     if target is None or not argv:
         raise click.UsageError("say where and what: protem run --on TARGET -- psql ...")
-    wish = Wish(target=target, argv=argv, seconds=seconds, reason=reason, ticket=ticket)
+    wish = Wish(
+        target=target,
+        argv=argv,
+        seconds=seconds,
+        reason=reason,
+        ticket=ticket,
+        break_glass=break_glass,
+        confirm_target=confirm_target,
+    )
     return run_wish(wish, patience, keep=keep)
 
 
@@ -78,7 +96,10 @@ def run_wish(wish: Wish, patience: float | None, *, keep: bool) -> int:
     with connect() as client, termination_as_exit():
         access = Access(client)
         try:
-            access.ask(wish, inputs, patience)
+            if wish.break_glass:
+                access.break_glass(wish, inputs)
+            else:
+                access.ask(wish, inputs, patience)
             session = Session(
                 grant=access.grant,
                 password=access.password,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -170,6 +171,36 @@ def token(config: Path, name: str) -> None:
     _put(text, {"token": text, "expires_at": expires})
 
 
+@account.command("break-glass-codes")
+@click.argument("name")
+@click.option("--count", type=click.IntRange(1, 50), default=10, show_default=True)
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="The day at whose beginning, UTC, they end; in 180 days if not given.",
+)
+@_config
+@common_options
+def break_glass_codes(config: Path, name: str, count: int, until: datetime | None) -> None:
+    """Print single-use codes for a sealed envelope; those printed before are void.
+
+    Each signs in once, by `protem login --token-stdin`, and raises the alarm.
+    """
+    _need_extra()
+    from protem.bootstrap.settings import local_id  # the extra
+    from protem.services.glass_codes import make_codes
+
+    async def work(around: Surroundings) -> tuple[list[str], str]:
+        end = around.clock.now() + _ENVELOPE if until is None else until.replace(tzinfo=UTC)
+        made = await make_codes(around, _OPERATOR, local_id(name), count=count, until=end)
+        return [code.reveal() for code in made.codes], format_instant(made.expires_at)
+
+    codes, expires = _on_store(config, work)
+    _say(f"codes of {name}, each good once until {expires}, shown only now:")
+    _put("\n".join(codes), {"codes": codes, "expires_at": expires})
+
+
 @account.command("disable")
 @click.argument("name")
 @_config
@@ -246,6 +277,8 @@ def trust(config: Path) -> None:
     _put(now, {"now": now, "was": was, "closed": list(done.closed)})
 
 
+_ENVELOPE = timedelta(days=180)
+"""How long codes in a sealed envelope are good, unless an end is given."""
 _OPERATOR = "operator"
 """The actor on record: whoever may read the state folder."""
 

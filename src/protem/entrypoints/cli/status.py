@@ -15,6 +15,7 @@ from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.request_view import state_text
+from protem.entrypoints.cli.review_table import review_table
 from protem.entrypoints.cli.tables import columns
 from protem.entrypoints.cli.terminal import data, say, width
 from protem.entrypoints.cli.untrusted_text import printable
@@ -41,11 +42,13 @@ def command() -> int:
             client.get("/v1/grants", {"mine": "true", "state": list(_OPEN), "limit": 100})
         )
         waiting = items_of(client.get("/v1/requests", {"to_review": "true", "limit": 100}))
+        glass = items_of(client.get("/v1/glass-reviews"))
     grants = [grant for grant in mine if grant.get("state") in _OPEN]  # whatever the server sent
     with contextlib.suppress(CommandFailedError):  # a prompt that is behind is no failure
         client_state.hold_only([grant for grant in grants if grant.get("state") == "active"])
     if current().machine_readable:
         fields = {"server": client.server, "principal": me, "grants": grants, "to_review": waiting}
+        fields |= {"glass_reviews": glass}
         data(document(fields, current().output))
         return ExitCode.OK
     groups = me.get("groups")
@@ -54,6 +57,8 @@ def command() -> int:
     data("\n" + grant_table(grants) if grants else "\nNo grants: you hold nothing.")
     if waiting:
         data(f"\nWaiting for your review:\n{grant_table(waiting, who=True)}")
+    if glass:
+        data(f"\nBroken glass, to be reviewed:\n{review_table(glass)}")
     return ExitCode.OK
 
 

@@ -17,6 +17,7 @@ from protem.bootstrap.plane import ControlPlane
 from protem.domain.grants import TERMINAL, Grant, GrantState
 from protem.entrypoints.http_api.loop_metrics import LoopMetrics
 from protem.ports.store import Transaction
+from protem.services.diagnosis.glass_reviews import counts_of_reviews
 from protem.services.diagnosis.stored_grants import OVERDUE_AFTER, ending_for
 
 MOST_COUNTED = 1_000
@@ -64,6 +65,9 @@ class Metrics:
         self._stuck_for = self._gauge(
             "protem_stuck_oldest_seconds", "For how long the longest of these was tried, at least"
         )
+        self._reviews = self._gauge(
+            "protem_glass_reviews", "Reviews of broken glass that are owed, by whether late", "late"
+        )
         self._audit_size = self._gauge("protem_audit_entries", "Entries in the store")
         self._audit_lag = self._gauge(
             "protem_audit_unpublished_entries", "Entries not yet under a signed checkpoint"
@@ -79,6 +83,9 @@ class Metrics:
 
         def work(view: Transaction) -> None:
             self._read_grants(plane, view, now)
+            owed, late = counts_of_reviews(view, now)
+            self._reviews.labels("no").set(owed - late)
+            self._reviews.labels("yes").set(late)
             due = view.work.next_due()
             behind = timedelta(0) if due is None else max(now - due, timedelta(0))
             self._lag.set(behind.total_seconds())
