@@ -4,6 +4,7 @@ A real control plane beside a real PostgreSQL. Somebody opens the sealed envelop
 code from it, breaks the glass and reads the table; later another person reviews it.
 """
 
+import base64
 import json
 import os
 import subprocess
@@ -27,11 +28,15 @@ permit (
   resource in Protem::Label::"env=prod"
 );
 """
-OIDC = """
+AWAY = """
 [identity.oidc.company]
 issuer = "http://127.0.0.1:{port}"
 client_id = "protem"
 client_secret = {{ file = "{folder}/client-secret" }}
+
+[notifications.webhooks.chat]
+url = "http://127.0.0.1:{port}/hook"
+secret = {{ file = "{folder}/webhook-secret" }}
 """
 ASK = ("--on", "orders-db", "--for", "10m")
 WHY = ("--why", "the shop is down")
@@ -60,15 +65,19 @@ def sign_out_everybody(stage):
 
 @pytest.fixture(scope="module")
 def stage():
-    """A company in trouble: its provider is a port nobody listens on, and nobody is signed in."""
+    """A company in trouble: provider and chat are dead ports, and nobody is signed in."""
     with built() as found:
         (found.folder / "policy" / "glass.cedar").write_text(RULE)
-        (found.folder / "client-secret").write_text("not a secret of anybody")
-        (found.folder / "client-secret").chmod(0o600)
+        secrets = {
+            "client-secret": "not a secret of anybody",
+            "webhook-secret": "whsec_" + base64.b64encode(b"k" * 32).decode(),
+        }
+        for name, text in secrets.items():
+            (found.folder / name).write_text(text)
+            (found.folder / name).chmod(0o600)
         settings = found.folder / "protem.toml"
-        settings.write_text(
-            settings.read_text() + OIDC.format(port=free_port(), folder=found.folder)
-        )
+        away = AWAY.format(port=free_port(), folder=found.folder)
+        settings.write_text(settings.read_text() + away)
         sign_out_everybody(found)
         found.server.stop()
         found.server.start()
@@ -108,6 +117,7 @@ def test_the_drill(stage):
     done = protem(dana, stage.folder, *emergency)
     assert done.returncode == 0, done.stderr
     assert "@" in done.stdout
+    assert "chat was not reached" in done.stderr
     assert done.stderr.index("told before you get in") < done.stderr.index("granted, ends")
 
     listed = protem(dana, stage.folder, "review", "ls", "-o", "json")
@@ -141,7 +151,10 @@ def check_log(stage, grant_id):
         time.sleep(0.1)
     (broken,) = [entry for entry in entries if entry["kind"] == "grant.glass_broken"]
     assert broken["grant"] == grant_id
-    assert broken["data"]["alarms"] == [{"channel": "server-log", "delivered": True, "error": ""}]
+    chat, log = broken["data"]["alarms"]
+    assert (chat["channel"], chat["delivered"]) == ("chat", False)
+    assert chat["error"]
+    assert log == {"channel": "server-log", "delivered": True, "error": ""}
     log_text = (stage.folder / "server.log").read_text()
     assert f"glass-{grant_id}" in log_text
     key = VerifierKey.parse(stage.audit_key.read_text())

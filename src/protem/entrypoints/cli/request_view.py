@@ -106,6 +106,7 @@ def _facts(grant: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
         ("why", request.get("reason") or "-"),
         ("ticket", request.get("ticket") or "-"),
         ("profile", request.get("profile")),
+        ("glass", "BROKEN: nobody approved it" if request.get("break_glass") is True else None),
         ("asked", moment_text(grant.get("requested_at"))),
     ]
     return [f"  {name:<8}{printable(value)}" for name, value in facts if value]
