@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from protem.audit.checkpoint import key_of
@@ -71,23 +71,19 @@ async def open_control_plane(
     state = StateFolder(path=folder / settings.server.state_dir)
     async with AsyncExitStack() as opened:
         state.check()
-        if serving:
-            opened.enter_context(state.locked())
-        order_key = load_key(state.order_key)
+        opened.enter_context(state.locked() if serving else nullcontext())
+        order_key, audit_key = load_key(state.order_key), load_key(state.audit_key)
         catalogue = declared_targets(settings, folder, order_key.public_key)
         store = await SqliteStore.open(state.database)
         opened.push_async_callback(store.close)
         opened.push_async_callback(catalogue.close)
-        audit_key = load_key(state.audit_key)
-        audit_folder = folder / settings.audit.folder if settings.audit.folder else state.audit
-        audit_log = _audit_log(settings, audit_folder, store, audit_key, serving=serving)
+        kept = folder / settings.audit.folder if settings.audit.folder else state.audit
+        audit_log = _audit_log(settings, kept, store, audit_key, serving=serving)
         opened.push_async_callback(audit_log.close)
         clock, randomness = await _clock_of(store), SystemRandomness()
         ways = ways_to_sign_in(settings.identity, folder, clock=clock, randomness=randomness)
         opened.push_async_callback(ways.close)
-        channels = tuple(declared_channels(settings, folder, clock=clock))
-        for channel in channels:
-            opened.push_async_callback(channel.notifier.close)
+        channels = _open_channels(opened, settings, folder, clock)
         ends, owner = EndsToAttest(), _name_of_this_run(clock, randomness)
         reconciler = ReconcileGrants(lambda: around, owner=owner, on_ended=ends.note)
         around = Surroundings(
@@ -124,6 +120,15 @@ def _people(
 ) -> IdentityProvider:
     accounts = accounts_of(settings.identity, ways, store, clock)
     return linked_and_on_call(settings, accounts, store, clock)
+
+
+def _open_channels(
+    opened: AsyncExitStack, settings: Settings, folder: Path, clock: SystemClock
+) -> tuple[Channel, ...]:
+    channels = tuple(declared_channels(settings, folder, clock=clock))
+    for channel in channels:
+        opened.push_async_callback(channel.notifier.close)
+    return channels
 
 
 def _alarms(channels: Sequence[Channel], settings: Settings) -> AlarmBell:
