@@ -12,7 +12,7 @@ from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import NoticeKind
 from protem.services.channels import Channel
-from protem.services.deliver_notices import ALARM_WITHIN, DeliverNotices, sound
+from protem.services.deliver_notices import DeliverNotices
 from protem.services.diagnose import diagnose
 from protem.services.tell_people import tell
 from protem.testing.in_memory_notifier import InMemoryNotifier
@@ -153,28 +153,6 @@ async def test_a_crash_after_delivering_delivers_again_with_the_same_id(slow):
     stage.store.failure = None
     await driver.run_once()
     assert [notice.id for notice in notifier.taken] == [NOTICE.id, NOTICE.id]
-
-
-async def test_an_alarm_waits_for_no_channel_long():
-    """One hangs, one fails, one works: each outcome is known within the bound."""
-
-    class Hanging(InMemoryNotifier):
-        async def deliver(self, _notice):
-            await asyncio.sleep(3_600)
-
-    broken = channel("broken")
-    broken.notifier.failure = RetryLaterError("away")
-    works = channel("works")
-    hangs = Channel(notifier=Hanging("hangs"), kinds=ALL)
-    begun = asyncio.get_running_loop().time()
-    told = await sound((hangs, broken, works), NOTICE)
-    took = asyncio.get_running_loop().time() - begun
-    assert took < ALARM_WITHIN.total_seconds() + 2
-    assert [(one.channel, bool(one.trouble)) for one in told] == [
-        ("hangs", True),
-        ("broken", True),
-        ("works", False),
-    ]
 
 
 def test_a_channel_hears_what_it_asked_for_and_every_alarm():

@@ -170,6 +170,7 @@ def at_localhost():
         f"local|omar {OMAR.line}\nlocal|eve {OMAR.line}",
         "local|omar",
     ],
+    ids=["no issuer", "authority", "dated", "no key", "two owners", "no kind"],
 )
 def test_a_list_that_is_not_understood_whole_is_refused(text):
     """Nothing in it is passed over in silence."""

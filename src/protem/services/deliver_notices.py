@@ -1,18 +1,16 @@
 """Deliver what people should know, channel by channel, again and again until it is taken.
 
-Here: the driver of one channel, and an alarm to all of them at once. Not here: the channels.
+Here: the driver of one channel. Not here: the channels, and alarms, which wait for nobody (alarms).
 
 Invariants:
 - A channel that is slow, away or broken holds up no other, and nothing of the reconciler's.
 - A notice is delivered at least once: after a crash between delivering and recording it comes
   again, with the same id.
-- An alarm waits for no channel longer than ``ALARM_WITHIN``; what was not taken is tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,18 +23,9 @@ from protem.services.channels import Channel
 from protem.services.surroundings import Surroundings
 
 CALL_TIMEOUT = timedelta(seconds=20)
-ALARM_WITHIN = timedelta(seconds=5)
 LOOK_EVERY = timedelta(seconds=2)
 REMEMBERED = timedelta(days=30)
 _BATCH = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """How one channel took an alarm; ``trouble`` is empty when it did."""
-
-    channel: str
-    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +60,6 @@ class DeliverNotices:
         else:
             after = deliveries.delivered(delivery)
         await self.around.store.write(lambda tx: tx.notices.save(after))
-
-
-async def sound(channels: Sequence[Channel], notice: Notice) -> Sequence[Told]:
-    """Deliver an alarm to every channel at once, and say how each took it."""
-
-    async def one(channel: Channel) -> Told:
-        trouble, _ = await _deliver(channel, notice, ALARM_WITHIN)
-        return Told(channel=channel.name, trouble=trouble)
-
-    return await asyncio.gather(*(one(channel) for channel in channels))
 
 
 async def forget_old(around: Surroundings) -> int:

@@ -238,6 +238,7 @@ class SignatureCheckContract:
             'command="x" ' + InsecureSshKey().line,
             InsecureSshKey().line + "x" * 5_000,
         ],
+        ids=range(9),
     )
     def test_what_is_no_public_key_is_refused(self, checker: SignatureCheck, line: str) -> None:
         """Unknown kinds, options, broken base64, trailing bytes, a kind that is not its own."""
