@@ -12,12 +12,14 @@ from pathlib import Path
 
 from protem.bootstrap.oncall_settings import (
     FileSchedule,
+    IcsSchedule,
     OncallSettings,
     PagerDutySettings,
     Schedule,
     account_named,
 )
 from protem.bootstrap.settings import Settings, linked_identities
+from protem.domain.errors import InvalidError
 from protem.domain.oncall import ScheduleName
 from protem.domain.weekly_windows import zone_named
 from protem.identity.linked_persons import LinkedPersons
@@ -27,7 +29,6 @@ from protem.ports.identity_provider import IdentityProvider
 from protem.ports.rota import Rota
 from protem.ports.store import Store
 from protem.rota.calendar_file import CalendarFile
-from protem.rota.ics_feed import IcsFeed
 from protem.rota.pagerduty import PagerDutySchedule, pagerduty_source
 from protem.rota.people import People
 from protem.rota.web_source import WebSource, checked_address
@@ -92,10 +93,22 @@ def _rota(name: ScheduleName, declared: Schedule, people: People, folder: Path) 
             web=pagerduty_source(declared.token.read(f"{where}.token", folder)),
             api=checked_address(declared.api).rstrip("/"),
         )
+    return _ics_feed(name, declared, people, folder)
+
+
+def _ics_feed(name: ScheduleName, declared: IcsSchedule, people: People, folder: Path) -> Rota:
+    try:
+        from protem.rota.ics_feed import IcsFeed  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as error:
+        raise InvalidError(
+            f"oncall.schedules.{name} needs {error.name}, which is not installed",
+            next_step="pip install 'protem[rota]'",
+        ) from error
     zone = zone_named(declared.time_zone)
     if declared.url is None:
         path = folder / (declared.path or "")
         return IcsFeed(schedule=name, address=path, people=people, zone=zone)
+    where = f"oncall.schedules.{name}"
     url = declared.url
     text = url if isinstance(url, str) else url.read(f"{where}.url", folder).reveal()
     return IcsFeed(
