@@ -24,20 +24,21 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 UNDECLARED = {"/v1/openapi.json"}
 """Paths that the application serves and its document does not name."""
 NOBODIES = ("disabled", "one-time", "expired", "nonsense", "empty")
-NO_KEYS = {
+NOT_A_PERSON = {
+    ("POST", "/v1/glass-reviews/{id}"): 403,
     ("POST", "/v1/approver-keys/ssh/challenge"): 403,
     ("POST", "/v1/approver-keys/webauthn/options"): 403,
 }
-"""Only a person keeps keys to approve with."""
+"""Only a person keeps keys to approve with, and reviews broken glass."""
 OWN = {
     "workload": {
-        **NO_KEYS,
+        **NOT_A_PERSON,
         ("POST", "/v1/requests"): 201,
         ("POST", "/v1/delegations"): 403,
     },
     # An agent sees what its person asked for, and may neither review nor end it.
     "requester-agent": {
-        **NO_KEYS,
+        **NOT_A_PERSON,
         ("GET", "/v1/requests/{id}/challenge"): 200,
         ("POST", "/v1/requests"): 201,
         ("GET", "/v1/requests/{id}"): 200,
@@ -49,7 +50,7 @@ OWN = {
         ("POST", "/v1/grants/{id}/end"): 403,
     },
     "reviewer-agent": {
-        **NO_KEYS,
+        **NOT_A_PERSON,
         ("POST", "/v1/requests/{id}/reviews"): 403,
         ("POST", "/v1/requests/{id}/offers"): 403,
         ("POST", "/v1/delegations"): 403,

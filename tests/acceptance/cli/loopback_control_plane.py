@@ -182,6 +182,8 @@ class LoopbackControlPlane:
                 mine = [g for g in self.grants.values() if not wanted or g["state"] in wanted]
                 keep = listing == "grants" or "to_review" not in query
                 return page_of(mine if keep else [], query.get("before"))
+            case ["GET", "glass-reviews"]:
+                return {"items": [], "next": None}
             case ["GET", "doctor"]:
                 if not self.findings:
                     raise ProblemError(403, "denied", "administrators only")

@@ -130,7 +130,7 @@ def test_errors_are_json_for_programs(cli):
 @pytest.mark.parametrize(
     ("arguments", "keys"),
     [
-        (["status"], {"server", "principal", "grants", "to_review"}),
+        (["status"], {"server", "principal", "grants", "glass_reviews", "to_review"}),
         (["can"], {"targets"}),
         (["can", "orders-db"], {"target", "profiles"}),
         (["target", "ls"], {"targets"}),
