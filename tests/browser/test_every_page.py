@@ -112,9 +112,11 @@ def test_the_look_can_be_chosen_against_the_system(page_of, scheme):
     other.goto("/inbox")
     by_system, by_other_system = ground(page), ground(other)
     assert by_system != by_other_system
-    page.click(f"button[value={'light' if scheme == 'dark' else 'dark'}]")
+    with page.expect_navigation():
+        page.click(f"button[value={'light' if scheme == 'dark' else 'dark'}]")
     assert ground(page) == by_other_system
-    page.click("button[value=auto]")
+    with page.expect_navigation():
+        page.click("button[value=auto]")
     assert ground(page) == by_system
 
 
