@@ -6,10 +6,11 @@ what is told (``domain.notices``) and how each channel looks (notifications).
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-from protem.bootstrap.notification_settings import ChannelSettings
+from protem.bootstrap.notification_settings import ChannelSettings, MailSettings
 from protem.bootstrap.settings import Settings
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
@@ -36,6 +37,37 @@ def declared_channels(settings: Settings, folder: Path, *, clock: Clock) -> Iter
             name=name, url=table.url, secret=secret, clock=clock, public_url=public_url
         )
         yield _channel(notifier, table)
+    for name, mail in settings.notifications.mail.items():
+        yield _channel(_mail(name, mail, folder, public_url), mail)
+
+
+def _mail(name: str, table: MailSettings, folder: Path, public_url: str) -> Notifier:
+    try:
+        from protem.notifications.mail import MailNotifier, MailServer  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise _extra_missing("mail", error) from error
+    where = f"notifications.mail.{name}"
+    password = None if table.password is None else table.password.read(f"{where}.password", folder)
+    server = MailServer(
+        host=table.host,
+        port=table.port_used,
+        security=table.security,
+        trust=_trust(f"{where}.ca_file", table.ca_file, folder),
+        username=table.username,
+        password=password,
+    )
+    return MailNotifier(
+        name=name, server=server, sender=table.sender, to=table.to, public_url=public_url
+    )
+
+
+def _trust(where: str, ca_file: str | None, folder: Path) -> ssl.SSLContext | None:
+    if ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=folder / ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidError(f"{where}: {folder / ca_file} holds no certificate to trust") from error
 
 
 def _channel(notifier: Notifier, table: ChannelSettings) -> Channel:

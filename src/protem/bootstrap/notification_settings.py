@@ -5,9 +5,9 @@ Here: the tables. Not here: the channels made of them (declared_channels).
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from protem.bootstrap.secret_references import SecretReference
 from protem.bootstrap.settings_table import SettingsTable, Text
@@ -17,6 +17,15 @@ from protem.domain.notices import NoticeKind
 from protem.identity.oidc.fetching import checked_address
 
 ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+MailAddress = Annotated[
+    str,
+    Field(
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
+    ),
+]
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+_MAIL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 _USUAL = [NoticeKind.REVIEW_WANTED.value, NoticeKind.DECIDED.value, NoticeKind.STUCK.value]
 
 
@@ -58,10 +67,43 @@ class WebhookSettings(ChannelSettings):
             raise ValueError(error.message) from error
 
 
+class MailSettings(ChannelSettings):
+    """``[notifications.mail.NAME]``."""
+
+    host: Text
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    security: Literal["tls", "starttls", "none"] = "tls"
+    ca_file: Text | None = None
+    username: Text | None = None
+    password: SecretReference | None = None
+    sender: MailAddress
+    to: list[MailAddress] = Field(min_length=1, max_length=100)
+
+    @property
+    def port_used(self) -> int:
+        """The port, by default the usual one for this security."""
+        return self.port if self.port is not None else _MAIL_PORTS[self.security]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.security == "none" and self.host not in _THIS_MACHINE:
+            raise ValueError('security = "none" is for a mail server on this very machine')
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password come together")
+        return self
+
+
 class NotificationSettings(SettingsTable):
     """``[notifications]``."""
 
     webhooks: dict[ChannelName, WebhookSettings] = {}
+    mail: dict[ChannelName, MailSettings] = {}
+
+    @model_validator(mode="after")
+    def _has_one_channel_a_name(self) -> Self:
+        for name in self.webhooks.keys() & self.mail.keys():
+            raise ValueError(f"two channels are called {name}")
+        return self
 
 
 def _as_value_error(group: str) -> None:
