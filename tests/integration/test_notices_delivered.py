@@ -7,15 +7,17 @@ from datetime import timedelta
 import pytest
 from tests.integration.control_plane_in_memory import HALF, READ, WRITE, build, running
 
-from protem.domain.deliveries import TRIED_FOR, DeliveryState
+from protem.domain.deliveries import TRIED_FOR, DeliveryState, begin, delivered
 from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import NoticeKind
 from protem.services.channels import Channel
-from protem.services.deliver_notices import DeliverNotices
+from protem.services.deliver_notices import REMEMBERED, DeliverNotices
 from protem.services.diagnose import diagnose
 from protem.services.tell_people import tell
+from protem.system.clock import SystemClock
 from protem.testing.in_memory_notifier import InMemoryNotifier
+from protem.testing.in_memory_store import InMemoryStore
 from protem.testing.manual_clock import ManualClock
 from protem.testing.notifier_contract import NOTICE
 
@@ -153,6 +155,18 @@ async def test_a_crash_after_delivering_delivers_again_with_the_same_id(slow):
     stage.store.failure = None
     await driver.run_once()
     assert [notice.id for notice in notifier.taken] == [NOTICE.id, NOTICE.id]
+
+
+async def test_what_was_delivered_long_ago_is_forgotten():
+    """The outbox does not grow for ever; what still waits stays, however old."""
+    old = replace(NOTICE, at=SystemClock().now() - REMEMBERED - timedelta(days=1))
+    store = InMemoryStore()
+    for place, after in (("done", delivered), ("waiting", lambda one: one)):
+        delivery = after(begin(old, place))
+        await store.write(lambda tx, one=delivery: tx.notices.add(one))
+    stage = build(store)
+    async with stage.plane.running():
+        await until(lambda: set(store._tables.notices) == {(NOTICE.id, "waiting")})
 
 
 def test_a_channel_hears_what_it_asked_for_and_every_alarm():

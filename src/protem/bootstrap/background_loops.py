@@ -22,7 +22,7 @@ from protem.domain.errors import ProtemError
 from protem.domain.identifiers import TargetName
 from protem.ports.rota import Rota
 from protem.ports.store import Transaction
-from protem.services.deliver_notices import DeliverNotices
+from protem.services.deliver_notices import DeliverNotices, forget_old
 from protem.services.ends_to_attest import EndsToAttest
 from protem.services.keep_time import keep_time
 from protem.services.manage_sessions import keep_sessions
@@ -170,6 +170,7 @@ class BackgroundLoops:
 
         while True:
             await self.around.store.write(work)
+            await forget_old(self.around)
             self.works("answers")
             await asyncio.sleep(_FORGET_EVERY_SECONDS)
 
