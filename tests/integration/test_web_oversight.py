@@ -10,8 +10,8 @@ from tests.integration.control_plane_in_memory import FORBIDDEN, HALF, READ, TAR
 
 from protem.domain.secret import Secret
 from protem.entrypoints.http_api.app import create_app
-from protem.entrypoints.http_api.session_cookie import anti_forgery
 from protem.entrypoints.web_ui.installation import install
+from protem.entrypoints.web_ui.session_cookie import anti_forgery
 from protem.policy.cedar_policy import CedarPolicy
 from protem.policy.policy_folder import read_texts
 

@@ -10,15 +10,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protem.domain.request_wording import privilege_text
+from protem.domain.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli import exit_codes
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError, as_lines
 from protem.entrypoints.cli.psql_arguments import parse_psql
 from protem.entrypoints.cli.request_view import state_text
-from protem.entrypoints.cli.scope_view import decision_text, privilege_text
+from protem.entrypoints.cli.scope_view import decision_text
 from protem.entrypoints.cli.tables import columns, display_width
-from protem.entrypoints.cli.untrusted_text import printable, printable_lines
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),

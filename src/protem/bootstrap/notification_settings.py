@@ -14,7 +14,7 @@ from protem.bootstrap.settings_table import SettingsTable, Text
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import NoticeKind
-from protem.identity.oidc.fetching import checked_address
+from protem.domain.web_addresses import checked_address
 
 ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 MailAddress = Annotated[

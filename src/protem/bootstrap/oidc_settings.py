@@ -16,9 +16,9 @@ from protem.bootstrap.secret_references import SecretReference
 from protem.bootstrap.settings_table import Duration, SettingsTable, Text
 from protem.domain.errors import InvalidError
 from protem.domain.principals import PrincipalId
+from protem.domain.web_addresses import checked_address
 from protem.identity.oidc import OidcProvider, OidcSettings
 from protem.identity.oidc.claims import ClaimRules
-from protem.identity.oidc.fetching import checked_address
 from protem.ports.clock import Clock
 from protem.ports.randomness import Randomness
 from protem.services.sign_in import SignInRules

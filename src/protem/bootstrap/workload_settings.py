@@ -16,7 +16,7 @@ from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.principals import PrincipalId
 from protem.domain.proved_people import RESERVED_GROUPS
-from protem.identity.oidc.fetching import checked_address
+from protem.domain.web_addresses import checked_address
 from protem.identity.oidc.workloads import OidcWorkloads, WorkloadRule
 from protem.ports.clock import Clock
 

@@ -24,7 +24,7 @@ from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.instants import format_instant, parse_instant
 from protem.domain.principals import PrincipalId
-from protem.domain.request_wording import END_CAUSES, RISKS
+from protem.domain.request_wording import END_CAUSES, RISKS, describe_need, privilege_text
 from protem.domain.requests import RequestRevision
 
 FORMAT = "protem.dev/notice/v1"
@@ -138,7 +138,7 @@ def review_wanted(
     lines = list(_request_lines(revision))
     if approved_by:
         lines.append(("Approved by", ", ".join(sorted(who.subject for who in approved_by))))
-    lines.append(("Missing", " and ".join(map(_describe, asked)) or "nobody"))
+    lines.append(("Missing", " and ".join(map(_missing, asked)) or "nobody"))
     lines.append(("Digest", revision.digest))
     stage = min((need.stage for need in asked), default=1)
     return Notice(
@@ -196,13 +196,10 @@ def over(grant: Grant, at: datetime) -> Notice:
     )
 
 
-def open_requirements(
-    decision: Decision, stage: int | None = None
-) -> tuple[ApprovalRequirement, ...]:
-    """Return what is asked at ``stage``, by default at the first one."""
+def open_requirements(decision: Decision) -> tuple[ApprovalRequirement, ...]:
+    """Return what is asked before anybody answered: the first stage."""
     first = min((need.stage for need in decision.approvals), default=1)
-    wanted = first if stage is None else stage
-    return tuple(need for need in decision.approvals if need.stage == wanted)
+    return tuple(need for need in decision.approvals if need.stage == first)
 
 
 def _request_lines(revision: RequestRevision) -> Iterator[tuple[str, str]]:
@@ -211,22 +208,15 @@ def _request_lines(revision: RequestRevision) -> Iterator[tuple[str, str]]:
     for name, content in revision.command.inputs.items():
         yield ("Standard input" if name == "-" else f"File {name}"), _cut(content)
     yield "Target", str(revision.target)
-    yield "Privileges", _cut("\n".join(map(_privilege, revision.plan.scope.to_json())))
+    yield "Privileges", _cut("\n".join(map(privilege_text, revision.plan.scope.to_json())))
     yield "For", format_duration(revision.duration)
     for label, text in (("Reason", revision.reason), ("Ticket", revision.ticket)):
         if text:
             yield label, _cut(text)
 
 
-def _privilege(row: Mapping[str, Any]) -> str:
-    parts = f" ({', '.join(row['parts'])})" if row.get("parts") else ""
-    return f"{row['action']} on {row['kind']} {'.'.join(row['path'])}{parts}"
-
-
-def _describe(need: ApprovalRequirement) -> str:
-    names = [*sorted(need.groups), *sorted(who.subject for who in need.people)]
-    signed = ", signed" if need.signed is not None else ""
-    return f"{need.count} of {' or '.join(names) or 'anyone who may approve'}{signed}"
+def _missing(need: ApprovalRequirement) -> str:
+    return describe_need(need) + (", signed" if need.signed is not None else "")
 
 
 def _cut(text: str) -> str:

@@ -6,6 +6,15 @@ how any of it is laid out.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from protem.domain.decisions import ApprovalRequirement
+from protem.domain.untrusted_text import printable
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+
 RISKS = {
     "writes": "WRITES data",
     "whole_table": "reads or writes WHOLE TABLES",
@@ -51,3 +60,31 @@ END_CAUSES = {
     "removed_at_target": "was removed at the target",
     "principal_disabled": "ended because the account was disabled",
 }
+
+
+def name_of(path: Sequence[Any]) -> str:
+    """Return a dotted name, quoted where SQL would quote it."""
+    return ".".join(_quoted(str(part)) for part in path)
+
+
+def privilege_text(row: Mapping[str, Any]) -> str:
+    """Return one row of a scope: ``SELECT on table shop.orders (id, status)``."""
+    path = row.get("path")
+    names = name_of(path if isinstance(path, list | tuple) else [str(path)])
+    text = f"{printable(row.get('action', '?'))} on {printable(row.get('kind', '?'))} {names}"
+    parts = row.get("parts")
+    if isinstance(parts, list | tuple) and parts:
+        text += f" ({', '.join(_quoted(str(part)) for part in parts)})"
+    return text
+
+
+def describe_need(need: ApprovalRequirement) -> str:
+    """Return whom a requirement asks: ``2 of db-owners or dana``."""
+    names = [*sorted(need.groups), *sorted(who.subject for who in need.people)]
+    return f"{need.count} of {' or '.join(names) or 'anyone who may approve'}"
+
+
+def _quoted(name: str) -> str:
+    if _PLAIN.fullmatch(name):
+        return name
+    return '"' + printable(name.replace('"', '""')) + '"'

@@ -8,13 +8,12 @@ error repeats an address's query or a token.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 import httpx2
 
 from protem.domain.errors import InvalidError, RefusedError, RetryLaterError
+from protem.domain.web_addresses import is_protected
 
 MAX_BYTES = 5_000_000
 _WITHIN_SECONDS = 10.0
@@ -28,14 +27,7 @@ def checked_address(url: str) -> str:
     Raises:
         InvalidError: unless it is https, or http to this very machine.
     """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        parts, host = urlsplit(""), ""
-    if parts.scheme == "https" and host and not parts.username:
-        return url
-    if parts.scheme == "http" and _is_this_machine(host):
+    if is_protected(url):
         return url
     raise InvalidError("a rota is read over https, or from this machine")
 
@@ -80,10 +72,3 @@ class WebSource:
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.aclose()
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,14 +6,12 @@ review in general; policy's ``approve`` action says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from protem.domain import audit_events, grants
 from protem.domain.approvals import Approval, Verdict, is_their_turn
 from protem.domain.decisions import (
-    ApprovalRequirement,
     Outcome,
     PolicyAction,
     Signing,
@@ -23,6 +21,7 @@ from protem.domain.errors import ConflictError, DeniedError, ExpiredError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
+from protem.domain.request_wording import describe_need
 from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, standing_decision
@@ -183,22 +182,10 @@ def admit_reviewer(
         progress = case.progress(counted)
         raise NotYourTurnError(
             f"stage {progress.stage} is not met yet, and your approval is for a later one;"
-            f" asked now: {describe_needs(progress.missing)}",
+            f" asked now: {' and '.join(map(describe_need, progress.missing))}",
             next_step=f"protem request show {case.revision.grant_id}",
         )
     return admitted
-
-
-def describe_needs(needs: Sequence[ApprovalRequirement]) -> str:
-    """Say whom ``needs`` ask, in words."""
-    return " and ".join(
-        f"{need.count} of "
-        + (
-            " or ".join([*sorted(need.groups), *sorted(who.subject for who in need.people)])
-            or "anyone who may approve"
-        )
-        for need in needs
-    )
 
 
 def review_case(
@@ -240,9 +227,10 @@ def _settle(
     decision, approvals = standing_decision(around, transaction, revision, at, action)
     if decision.outcome is not Outcome.ALLOWED:
         saved = _save(transaction, replace(grant, version=grant.version + 1), said)
-        case = review_case(around, transaction, saved, revision, at)
-        asked = case.progress(case.count()).missing
-        tell_reviewers(around, transaction, saved, revision, asked, at)
+        if around.channels:  # counting again is for telling the next stage alone
+            case = review_case(around, transaction, saved, revision, at)
+            asked = case.progress(case.count()).missing
+            tell_reviewers(around, transaction, saved, revision, asked, at)
         return saved
     if not extension:
         lapses_at = usable_until(around, decision, approvals, at)

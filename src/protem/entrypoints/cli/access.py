@@ -15,7 +15,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from protem.domain.request_wording import privilege_text
 from protem.domain.secret import Secret
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import ApiClient, object_of, path_of
 from protem.entrypoints.cli.ask_options import Wish
@@ -23,9 +25,8 @@ from protem.entrypoints.cli.break_glass import confirm_emergency, say_who_was_to
 from protem.entrypoints.cli.credentials import Credential, new_credential
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError
-from protem.entrypoints.cli.scope_view import moment_text, privilege_text, scope_rows
+from protem.entrypoints.cli.scope_view import moment_text, scope_rows
 from protem.entrypoints.cli.terminal import say
-from protem.entrypoints.cli.untrusted_text import printable
 from protem.entrypoints.cli.waiting import (
     StillPendingError,
     refuse_if_over,

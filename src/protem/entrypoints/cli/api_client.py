@@ -10,7 +10,6 @@ is retried but lost connections.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import secrets
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 
 from protem import __version__
+from protem.domain.web_addresses import is_this_machine
 from protem.entrypoints.cli import client_state, workload_token
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import current
@@ -126,7 +126,7 @@ def checked_url(url: str) -> str:
             error_code="usage",
             next_step="write it as https://protem.example.com",
         )
-    if parts.scheme == "http" and not _is_this_machine(host):
+    if parts.scheme == "http" and not is_this_machine(host):
         raise CommandFailedError(
             f"{url} would carry your token in clear text", error_code="usage", next_step="use https"
         )
@@ -251,7 +251,7 @@ class ApiClient:
             headers = {"User-Agent": f"protem/{__version__}", "Accept": "application/json"}
             if self._token:
                 headers["Authorization"] = f"Bearer {self._token}"
-            local = _is_this_machine(urlsplit(self.server).hostname or "")
+            local = is_this_machine(urlsplit(self.server).hostname or "")
             self._http = httpx2.Client(
                 base_url=self.server, headers=headers, trust_env=not local, follow_redirects=False
             )
@@ -275,13 +275,6 @@ def object_of(answer: Any) -> dict[str, Any]:
 
 def _with_wait(query: Mapping[str, Any] | None, wait: float) -> dict[str, Any]:
     return {**(query or {}), **({"wait": int(wait)} if wait else {})}
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _body(response: httpx2.Response, server: str) -> Any:

@@ -13,12 +13,12 @@ import click
 
 from protem.domain.broken_glass import check_reason
 from protem.domain.durations import format_duration
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.api_client import ApiClient, object_of
 from protem.entrypoints.cli.ask_options import Wish
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import current
 from protem.entrypoints.cli.terminal import say
-from protem.entrypoints.cli.untrusted_text import printable
 
 
 def confirm_emergency(client: ApiClient, wish: Wish) -> str:

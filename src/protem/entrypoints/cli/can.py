@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from protem.domain.request_wording import privilege_text
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.api_client import ApiClient, connect, items_of, object_of, path_of
 from protem.entrypoints.cli.ask_options import Wish, why_options
 from protem.entrypoints.cli.documents import document
@@ -16,12 +18,10 @@ from protem.entrypoints.cli.scope_view import (
     capability_lines,
     decision_text,
     finding_lines,
-    privilege_text,
     scope_rows,
 )
 from protem.entrypoints.cli.target import target_table
 from protem.entrypoints.cli.terminal import data, styled
-from protem.entrypoints.cli.untrusted_text import printable
 
 
 @click.command(name="can")

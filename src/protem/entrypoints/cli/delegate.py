@@ -9,13 +9,13 @@ import click
 
 from protem.domain.delegations import DelegationId
 from protem.domain.instants import format_instant
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.api_client import connect, items_of, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.scope_view import moment_text
 from protem.entrypoints.cli.tables import columns
 from protem.entrypoints.cli.terminal import data, say
-from protem.entrypoints.cli.untrusted_text import printable
 from protem.entrypoints.cli.waiting import person_text
 
 

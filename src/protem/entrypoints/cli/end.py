@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from protem.domain.identifiers import GrantId
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.access import give_back
 from protem.entrypoints.cli.api_client import ApiClient, connect, items_of
 from protem.entrypoints.cli.documents import document
@@ -13,7 +14,6 @@ from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.grant import only_open_grant
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.terminal import data, say
-from protem.entrypoints.cli.untrusted_text import printable
 
 
 @click.command(name="end")

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from protem.domain.errors import ProtemError
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode, of_error_code
-from protem.entrypoints.cli.untrusted_text import printable
 
 MAX_RULES = 5
 

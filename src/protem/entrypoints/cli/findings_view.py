@@ -10,9 +10,9 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.terminal import data, styled, width
-from protem.entrypoints.cli.untrusted_text import printable
 
 _BAD = ("error", "critical")
 """What makes a command fail: an error of this machine, a critical finding of the server."""

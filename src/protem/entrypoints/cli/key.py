@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from protem.domain.approval_signatures import POSSESSION_NAMESPACE
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.api_client import connect, items_of, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -16,7 +17,6 @@ from protem.entrypoints.cli.scope_view import moment_text
 from protem.entrypoints.cli.ssh_signing import public_half, sign
 from protem.entrypoints.cli.tables import columns
 from protem.entrypoints.cli.terminal import data, say
-from protem.entrypoints.cli.untrusted_text import printable
 
 _WIDTH = 200
 """An id is copied, so it is never shortened."""

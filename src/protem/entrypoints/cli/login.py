@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import ApiClient, chosen_server, object_of, sign_in_workload
 from protem.entrypoints.cli.documents import document
@@ -18,7 +19,6 @@ from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.scope_view import moment_text, time_left
 from protem.entrypoints.cli.terminal import StatusLine, data, say
-from protem.entrypoints.cli.untrusted_text import printable
 from protem.entrypoints.cli.waiting import person_text
 from protem.entrypoints.cli.workload_token import read_token
 

@@ -20,13 +20,14 @@ from protem.domain import canonical_json
 from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
 from protem.domain.offers import scope_without
+from protem.domain.request_wording import name_of, privilege_text
 from protem.domain.scopes import Scope
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.api_client import ApiClient, object_of, path_of
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import current
-from protem.entrypoints.cli.scope_view import name_of, privilege_text, scope_rows
+from protem.entrypoints.cli.scope_view import scope_rows
 from protem.entrypoints.cli.terminal import say
-from protem.entrypoints.cli.untrusted_text import printable
 
 _PRIVILEGE = re.compile(
     r"\s*(?P<action>\w+)\s+on\s+(?:(?P<kind>\w+)\s+)?(?P<name>\S+)\s*(?:\((?P<parts>[^()]*)\))?\s*",

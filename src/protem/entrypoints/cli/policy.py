@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protem.domain.errors import InvalidError, NotFoundError
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.invocation import FORMATS
 from protem.entrypoints.cli.policy_replay import replay_command
-from protem.entrypoints.cli.untrusted_text import printable
 
 if TYPE_CHECKING:
     from protem.domain.decisions import Decision, Question

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protem.domain.errors import InvalidError
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.invocation import FORMATS
 from protem.entrypoints.cli.tables import columns
-from protem.entrypoints.cli.untrusted_text import printable
 
 if TYPE_CHECKING:
     from protem.domain.decisions import Decision

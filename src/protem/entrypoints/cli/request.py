@@ -11,6 +11,7 @@ import click
 from protem.domain import canonical_json
 from protem.domain.approval_signatures import APPROVAL_NAMESPACE, ssh_message
 from protem.domain.identifiers import GrantId
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import ApiClient, connect, items_of, object_of, path_of
 from protem.entrypoints.cli.ask_options import Length
@@ -23,7 +24,6 @@ from protem.entrypoints.cli.offers import offer_text, offered_request, rows_with
 from protem.entrypoints.cli.request_view import request_page, state_text
 from protem.entrypoints.cli.ssh_signing import sign_with_one_of
 from protem.entrypoints.cli.terminal import data, say
-from protem.entrypoints.cli.untrusted_text import printable
 
 
 @click.group(name="request")

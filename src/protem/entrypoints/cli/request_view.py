@@ -13,7 +13,8 @@ from datetime import timedelta
 from typing import Any
 
 from protem.domain.durations import format_duration
-from protem.domain.request_wording import ENFORCEMENT, RISKS, WRITES
+from protem.domain.request_wording import ENFORCEMENT, RISKS, WRITES, privilege_text
+from protem.domain.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli.offers import offer_text, standing_offers
 from protem.entrypoints.cli.scope_view import (
     capability_lines,
@@ -22,11 +23,9 @@ from protem.entrypoints.cli.scope_view import (
     moment_text,
     need_text,
     needs_of,
-    privilege_text,
     scope_rows,
 )
 from protem.entrypoints.cli.terminal import styled, width
-from protem.entrypoints.cli.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli.waiting import end_text, person_text, progress_text, verdicts
 
 _PUBLIC = "   (everyone holds this)"

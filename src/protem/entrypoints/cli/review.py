@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from protem.domain.identifiers import GrantId
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.api_client import connect, items_of, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.request_view import request_page
 from protem.entrypoints.cli.review_table import review_table, review_text
 from protem.entrypoints.cli.terminal import data, say
-from protem.entrypoints.cli.untrusted_text import printable
 
 
 @click.group(name="review")

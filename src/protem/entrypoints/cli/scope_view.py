@@ -2,14 +2,12 @@
 
 Here: the sentences that plan, request and grant pages share. Not here: whole pages.
 
-Invariants: what comes from elsewhere goes through ``printable``; names are written so that they
-can be told apart from what is around them.
+Invariants: what comes from elsewhere goes through ``printable``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,26 +15,8 @@ from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
 from protem.domain.instants import parse_instant
 from protem.domain.request_wording import CAPABILITIES
-from protem.entrypoints.cli.untrusted_text import printable
+from protem.domain.untrusted_text import printable
 from protem.system.clock import SystemClock
-
-_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
-
-
-def name_of(path: Sequence[Any]) -> str:
-    """Return a dotted name, quoted where SQL would quote it."""
-    return ".".join(_quoted(str(part)) for part in path)
-
-
-def privilege_text(row: Mapping[str, Any]) -> str:
-    """Return one row of a scope: ``SELECT on table shop.orders (id, status)``."""
-    path = row.get("path")
-    names = name_of(path if isinstance(path, list | tuple) else [str(path)])
-    text = f"{printable(row.get('action', '?'))} on {printable(row.get('kind', '?'))} {names}"
-    parts = row.get("parts")
-    if isinstance(parts, list | tuple) and parts:
-        text += f" ({', '.join(_quoted(str(part)) for part in parts)})"
-    return text
 
 
 def scope_rows(scope: Any) -> list[Mapping[str, Any]]:
@@ -145,9 +125,3 @@ def need_text(need: Mapping[str, Any]) -> str:
     count = need.get("count")
     noun = "approval" if count == 1 else "approvals"
     return f"{printable(count)} {noun}" + (f" from {names}" if names else "")
-
-
-def _quoted(name: str) -> str:
-    if _PLAIN.fullmatch(name):
-        return name
-    return '"' + printable(name.replace('"', '""')) + '"'

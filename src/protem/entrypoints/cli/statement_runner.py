@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from protem.domain.secret import Secret
+from protem.domain.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.tables import columns
 from protem.entrypoints.cli.terminal import data, say
-from protem.entrypoints.cli.untrusted_text import printable, printable_lines
 
 if TYPE_CHECKING:
     import psycopg

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli import client_state
 from protem.entrypoints.cli.api_client import connect, items_of, object_of
 from protem.entrypoints.cli.documents import document
@@ -18,7 +19,6 @@ from protem.entrypoints.cli.request_view import state_text
 from protem.entrypoints.cli.review_table import review_table
 from protem.entrypoints.cli.tables import columns
 from protem.entrypoints.cli.terminal import data, say, width
-from protem.entrypoints.cli.untrusted_text import printable
 from protem.entrypoints.cli.waiting import person_text
 
 _OPEN = ("pending", "approved", "provisioning", "active", "ending", "stuck")

@@ -26,6 +26,7 @@ from protem.bootstrap import command_line
 from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError, ProtemError
 from protem.domain.instants import format_instant
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.ask_options import Length
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
@@ -33,7 +34,6 @@ from protem.entrypoints.cli.failures import CommandFailedError, as_document, as_
 from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.plan import checked_address, may_ask_password, with_password
 from protem.entrypoints.cli.terminal import data, say
-from protem.entrypoints.cli.untrusted_text import printable
 from protem.services.sweep_target import SweepReport
 
 _AFTER_DEADLINE_SECONDS = 0.5

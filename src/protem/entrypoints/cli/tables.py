@@ -12,7 +12,7 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 
-from protem.entrypoints.cli.untrusted_text import printable
+from protem.domain.untrusted_text import printable
 
 _GAP = 2
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.api_client import connect, items_of, object_of, path_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.findings_view import exit_code_for, print_finding
@@ -14,7 +15,6 @@ from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.scope_view import capability_lines
 from protem.entrypoints.cli.tables import columns
 from protem.entrypoints.cli.terminal import data, width
-from protem.entrypoints.cli.untrusted_text import printable
 
 
 @click.group(name="target")

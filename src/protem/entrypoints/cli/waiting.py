@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from protem.domain.request_wording import END_CAUSES
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli import offers
 from protem.entrypoints.cli.api_client import ApiClient, path_of
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.scope_view import needs_of
 from protem.entrypoints.cli.terminal import StatusLine, say
-from protem.entrypoints.cli.untrusted_text import printable
 
 POLL_SECONDS = 25.0
 LIVE_POLL_SECONDS = 1.0

@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli.api_client import ApiClient, connect, items_of
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
@@ -27,7 +28,6 @@ from protem.entrypoints.cli.invocation import common_options, current
 from protem.entrypoints.cli.scope_view import needs_of, time_left
 from protem.entrypoints.cli.tables import columns, shortened
 from protem.entrypoints.cli.terminal import data, styled, width
-from protem.entrypoints.cli.untrusted_text import printable
 from protem.entrypoints.cli.waiting import person_text, verdicts
 
 LIVE = ("provisioning", "active", "ending", "stuck")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from protem.entrypoints.http_api.pending_sign_in import PendingSignIns
 from protem.entrypoints.http_api.serving import Serving
 from protem.entrypoints.web_ui import (
     audit_pages,
@@ -24,6 +23,7 @@ from protem.entrypoints.web_ui import (
     static_files,
     targets_pages,
 )
+from protem.entrypoints.web_ui.pending_sign_in import PendingSignIns
 from protem.entrypoints.web_ui.rendering import Provider, WebUi
 
 _PAGES = (

@@ -9,11 +9,11 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from protem.domain.errors import InvalidError, NotFoundError, UnauthenticatedError
-from protem.entrypoints.http_api.pending_sign_in import PendingSignIn, PendingSignIns
 from protem.entrypoints.http_api.serving import program_of, serving
-from protem.entrypoints.http_api.session_cookie import set_session
 from protem.entrypoints.web_ui.page_route import error_page, page_router, see
+from protem.entrypoints.web_ui.pending_sign_in import PendingSignIn, PendingSignIns
 from protem.entrypoints.web_ui.rendering import over_tls, own_origin, render
+from protem.entrypoints.web_ui.session_cookie import set_session
 from protem.entrypoints.web_ui.visitors import around_of, local_path, read_form
 from protem.ports.sign_in_provider import SignInProvider
 from protem.services.sign_in import SignInRules, end_sessions, sign_in_proved

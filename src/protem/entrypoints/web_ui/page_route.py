@@ -19,8 +19,8 @@ from starlette.exceptions import HTTPException
 from protem.domain.decisions import PolicyDeniedError
 from protem.domain.errors import InvalidError, ProtemError
 from protem.entrypoints.http_api.problem_responses import problem_of, request_id_of
-from protem.entrypoints.http_api.session_cookie import clear_session
 from protem.entrypoints.web_ui.rendering import render
+from protem.entrypoints.web_ui.session_cookie import clear_session
 from protem.entrypoints.web_ui.visitors import SignInNeededError
 
 _SEE_OTHER = 303

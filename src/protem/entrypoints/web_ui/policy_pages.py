@@ -28,12 +28,12 @@ from protem.entrypoints.http_api.policy_drafts import (
 )
 from protem.entrypoints.http_api.problem_responses import problem_of
 from protem.entrypoints.http_api.serving import serving
-from protem.entrypoints.http_api.session_cookie import FORGERY_FIELD, check_not_forged
 from protem.entrypoints.web_ui.page_route import page_router
 from protem.entrypoints.web_ui.page_text import length
 from protem.entrypoints.web_ui.rendering import own_origin, render
 from protem.entrypoints.web_ui.requirement_text import requirement
 from protem.entrypoints.web_ui.rights import holds
+from protem.entrypoints.web_ui.session_cookie import FORGERY_FIELD, check_not_forged
 from protem.entrypoints.web_ui.visitors import Visitor, around_of, visitor
 from protem.ports.policy import ShowsRules
 from protem.services.replay_policy import ReplayReport

@@ -11,7 +11,6 @@ from fastapi import Request, Response
 from protem.domain.errors import InvalidError, UnauthenticatedError
 from protem.domain.secret import Secret
 from protem.entrypoints.http_api.serving import program_of, serving
-from protem.entrypoints.http_api.session_cookie import clear_session, set_session
 from protem.entrypoints.web_ui.page_route import page_router, see
 from protem.entrypoints.web_ui.rendering import (
     THEME_COOKIE,
@@ -20,6 +19,7 @@ from protem.entrypoints.web_ui.rendering import (
     render,
     web_ui,
 )
+from protem.entrypoints.web_ui.session_cookie import clear_session, set_session
 from protem.entrypoints.web_ui.visitors import (
     HOME,
     SignInNeededError,

@@ -1,7 +1,7 @@
 """Who looks at a page, and what their forms bring along.
 
 Here: the browser's session as a visitor, and reading a form that our own page sent. Not here: the
-cookie itself (http_api.session_cookie), and what a visitor may do (services).
+cookie itself (web_ui.session_cookie), and what a visitor may do (services).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from protem.domain.errors import DeniedError, UnauthenticatedError
 from protem.domain.principals import Principal
 from protem.domain.secret import Secret
 from protem.entrypoints.http_api.serving import serving
-from protem.entrypoints.http_api.session_cookie import (
+from protem.entrypoints.web_ui.rendering import over_tls, own_origin
+from protem.entrypoints.web_ui.session_cookie import (
     FORGERY_FIELD,
     FORGERY_HEADER,
     anti_forgery,
     check_not_forged,
     session_of,
 )
-from protem.entrypoints.web_ui.rendering import over_tls, own_origin
 from protem.services.surroundings import Surroundings
 
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,1000}")

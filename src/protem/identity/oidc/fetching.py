@@ -10,36 +10,16 @@ past its bound; a redirect is an error, since it would carry a code or a secret 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 
-from protem.domain.errors import IdentityProviderError, InvalidError
+from protem.domain.errors import IdentityProviderError
 
 _WITHIN_SECONDS = 8.0
 _MOST_BYTES = 1_048_576
-
-
-def checked_address(address: str, what: str) -> str:
-    """Return ``address`` if we may talk to it.
-
-    Raises:
-        InvalidError: it is neither https nor this machine.
-    """
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port, parts = "", None, urlsplit("")
-    plain = address.isascii() and address.isprintable() and not parts.username
-    secure = parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(host))
-    if not (host and plain and secure and port != 0):
-        raise InvalidError(f"{what} is an https address")
-    return address
 
 
 class ProviderClient:
@@ -130,10 +110,3 @@ class ProviderClient:
             f"identity provider {self._name} {why}",
             next_step="sign in with a one-time token of a local account, or try again",
         )
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

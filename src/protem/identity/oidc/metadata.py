@@ -22,7 +22,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from protem.domain.errors import IdentityProviderError, InvalidError
-from protem.identity.oidc.fetching import ProviderClient, checked_address
+from protem.domain.web_addresses import checked_address
+from protem.identity.oidc.fetching import ProviderClient
 from protem.ports.clock import Clock
 
 _FRESH = timedelta(minutes=10)
