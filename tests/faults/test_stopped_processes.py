@@ -30,7 +30,7 @@ from protem.audit.verifier import verify_log
 from protem.bootstrap.control_plane import open_control_plane
 from protem.bootstrap.settings import load_settings
 from protem.domain.commands import Command
-from protem.domain.errors import ProtemError
+from protem.domain.errors import AuditUnavailableError, ProtemError
 from protem.domain.grants import GrantState
 from protem.domain.identifiers import TargetName
 from protem.domain.orders import PublicHalf
@@ -38,7 +38,9 @@ from protem.domain.principals import PrincipalId
 from protem.domain.scram import scram_verifier
 from protem.domain.secret import Secret
 from protem.entrypoints.demo.stage import built
+from protem.ports.work_queue import WorkQueue
 from protem.services.end_grant import end_grant
+from protem.services.end_unrecorded import EndUnrecorded, WantedEnd
 from protem.services.extend_grant import extend_grant
 from protem.services.plan_command import Ask
 from protem.services.request_access import request_access
@@ -104,23 +106,38 @@ class Reconciler:
         self.process.stdin.close()
 
 
-class HandsToOthers:
+class HandsToOthers(WorkQueue):
     """A work queue that gives the lease back at once, for whoever reconciles."""
 
     owner = "the people's process"
 
-    def __init__(self, store):
-        self.store, self.tasks = store, set()
+    def __init__(self, around):
+        self.around, self.tasks, self.unrecorded = around, set(), EndUnrecorded()
 
     def hand_over(self, grant):
         """Release the lease that was taken for us."""
-        task = asyncio.create_task(self._release(grant.id))
+        self._start(self._release(grant.id))
+
+    def end_later(self, grant_id, *, cause, actor):
+        """Record it when the process that holds the store goes on."""
+        self.unrecorded.want(WantedEnd(grant_id=grant_id, cause=cause, actor=actor))
+        self._start(self._record())
+
+    def _start(self, work):
+        task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     async def _release(self, grant_id):
         with suppress(ProtemError):  # a stopped process may hold the store; the lease runs out
-            await self.store.write(lambda tx: tx.work.release(grant_id, owner=self.owner))
+            await self.around.store.write(lambda tx: tx.work.release(grant_id, owner=self.owner))
+
+    async def _record(self):
+        while True:
+            try:
+                return await self.unrecorded.record(self.around)
+            except AuditUnavailableError:
+                await asyncio.sleep(0.1)
 
 
 class People:
@@ -169,7 +186,7 @@ async def peoples_side(stage):
     """The use cases over the same state, without a reconciler."""
     settings = stage.server.settings
     async with open_control_plane(load_settings(settings), settings.parent, serving=False) as plane:
-        queue = HandsToOthers(plane.around.store)
+        queue = HandsToOthers(plane.around)
         yield replace(plane.around, limits=LIMITS, work_queue=queue)
 
 
@@ -242,6 +259,7 @@ async def test_a_stopped_process_does_no_harm_when_it_goes_on(faults_counted):
                 acting.cancel()
                 with suppress(asyncio.CancelledError):
                     await acting
+                await asyncio.gather(*around.work_queue.tasks)
                 await settle_and_ask(stage, around, people, reached)
         finally:
             for each in both:
