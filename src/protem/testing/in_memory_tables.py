@@ -59,7 +59,7 @@ class Tables:
     answers: dict[tuple[PrincipalId, str], tuple[RememberedAnswer, datetime]] = field(
         default_factory=dict
     )
-    clock: ClockReading | None = None
+    clock_marks: dict[str, ClockReading] = field(default_factory=dict)
     sessions: dict[bytes, SignInSession] = field(default_factory=dict)
     spent_proofs: dict[bytes, datetime] = field(default_factory=dict)
     broken_glass: dict[GrantId, BrokenGlass] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Tables:
             accounts=dict(self.accounts),
             tokens=dict(self.tokens),
             answers=dict(self.answers),
-            clock=self.clock,
+            clock_marks=dict(self.clock_marks),
             sessions=dict(self.sessions),
             spent_proofs=dict(self.spent_proofs),
             broken_glass=dict(self.broken_glass),
