@@ -24,6 +24,7 @@ from protem.ports.rota import Rota
 from protem.ports.store import Transaction
 from protem.services.deliver_notices import DeliverNotices, forget_old
 from protem.services.ends_to_attest import EndsToAttest
+from protem.services.keep_messages import KeepMessages
 from protem.services.keep_time import keep_time
 from protem.services.manage_sessions import keep_sessions
 from protem.services.reconcile_grants import ReconcileGrants
@@ -79,6 +80,11 @@ class BackgroundLoops:
             for channel in self.around.channels:
                 driver = DeliverNotices(around=self.around, channel=channel)
                 group.create_task(self._keep(f"notices to {channel.name}", driver.run))
+                if channel.rewriting is not None:
+                    messages = KeepMessages(
+                        around=self.around, name=channel.name, rewriting=channel.rewriting
+                    )
+                    group.create_task(self._keep(f"messages of {channel.name}", messages.run))
             for rota in self.rotas:
                 group.create_task(self._keep_refreshing(rota))
             for target in self.around.catalogue.targets():

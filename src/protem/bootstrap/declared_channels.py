@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from protem.bootstrap.notification_settings import ChannelSettings, MailSettings
+from protem.bootstrap.notification_settings import ChannelSettings, MailSettings, TeamsSettings
 from protem.bootstrap.settings import Settings
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import NoticeKind
+from protem.domain.web_addresses import is_protected
 from protem.ports.clock import Clock
 from protem.ports.notifier import Notifier
 from protem.services.channels import Channel
@@ -39,6 +41,15 @@ def declared_channels(settings: Settings, folder: Path, *, clock: Clock) -> Iter
         yield _channel(notifier, table)
     for name, mail in settings.notifications.mail.items():
         yield _channel(_mail(name, mail, folder, public_url), mail)
+    for name, slack in settings.notifications.slack.items():
+        try:
+            from protem.bootstrap.slack_channels import slack_notifier  # noqa: PLC0415  # an extra
+        except ImportError as error:
+            raise _extra_missing("slack", error) from error
+        rewriting = slack_notifier(name, slack, folder, clock, public_url)
+        yield replace(_channel(rewriting, slack), rewriting=rewriting)
+    for name, teams in settings.notifications.teams.items():
+        yield _channel(_teams(name, teams, folder, clock, public_url), teams)
 
 
 def _mail(name: str, table: MailSettings, folder: Path, public_url: str) -> Notifier:
@@ -59,6 +70,20 @@ def _mail(name: str, table: MailSettings, folder: Path, public_url: str) -> Noti
     return MailNotifier(
         name=name, server=server, sender=table.sender, to=table.to, public_url=public_url
     )
+
+
+def _teams(
+    name: str, table: TeamsSettings, folder: Path, clock: Clock, public_url: str
+) -> Notifier:
+    try:
+        from protem.notifications.teams import TeamsNotifier  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise _extra_missing("teams", error) from error
+    where = f"notifications.teams.{name}.url"
+    url = table.url.read(where, folder)
+    if not is_protected(url.reveal()):
+        raise InvalidError(f"{where}: a workflow's address is an https address")
+    return TeamsNotifier(name=name, url=url, clock=clock, public_url=public_url)
 
 
 def _trust(where: str, ca_file: str | None, folder: Path) -> ssl.SSLContext | None:

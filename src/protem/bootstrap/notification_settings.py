@@ -14,6 +14,7 @@ from protem.bootstrap.settings_table import SettingsTable, Text
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import NoticeKind
+from protem.domain.principals import PrincipalId
 from protem.domain.web_addresses import checked_address
 
 ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -24,6 +25,7 @@ MailAddress = Annotated[
         pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
     ),
 ]
+SlackUser = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,30}$")]
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _MAIL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 _USUAL = [NoticeKind.REVIEW_WANTED.value, NoticeKind.DECIDED.value, NoticeKind.STUCK.value]
@@ -61,10 +63,7 @@ class WebhookSettings(ChannelSettings):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
-        try:
-            return checked_address(url, "a webhook's url")
-        except InvalidError as error:
-            raise ValueError(error.message) from error
+        return _checked(url, "a webhook's url")
 
 
 class MailSettings(ChannelSettings):
@@ -93,17 +92,62 @@ class MailSettings(ChannelSettings):
         return self
 
 
+class SlackSettings(ChannelSettings):
+    """``[notifications.slack.NAME]``."""
+
+    workspace: Annotated[str, Field(pattern=r"^[TE][A-Z0-9]{2,30}$")]
+    channel: Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,30}$")]
+    token: SecretReference
+    signing_secret: SecretReference
+    people: dict[SlackUser, str] = Field(default={}, max_length=5_000)
+    api: Text = "https://slack.com/api/"
+    hooks: Text = "https://hooks.slack.com/"
+
+    @field_validator("api", "hooks")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        return _checked(url, "an address of Slack")
+
+    @field_validator("people")
+    @classmethod
+    def _are_people(cls, people: dict[str, str]) -> dict[str, str]:
+        for person in people.values():
+            try:
+                PrincipalId.parse(person)
+            except InvalidError as error:
+                raise ValueError(error.message) from error
+        return people
+
+
+class TeamsSettings(ChannelSettings):
+    """``[notifications.teams.NAME]``."""
+
+    url: SecretReference
+
+
 class NotificationSettings(SettingsTable):
     """``[notifications]``."""
 
     webhooks: dict[ChannelName, WebhookSettings] = {}
     mail: dict[ChannelName, MailSettings] = {}
+    slack: dict[ChannelName, SlackSettings] = {}
+    teams: dict[ChannelName, TeamsSettings] = {}
 
     @model_validator(mode="after")
     def _has_one_channel_a_name(self) -> Self:
-        for name in self.webhooks.keys() & self.mail.keys():
-            raise ValueError(f"two channels are called {name}")
+        seen: set[str] = set()
+        for name in (*self.webhooks, *self.mail, *self.slack, *self.teams):
+            if name in seen:
+                raise ValueError(f"two channels are called {name}")
+            seen.add(name)
         return self
+
+
+def _checked(url: str, what: str) -> str:
+    try:
+        return checked_address(url, what)
+    except InvalidError as error:
+        raise ValueError(error.message) from error
 
 
 def _as_value_error(group: str) -> None:

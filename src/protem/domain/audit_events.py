@@ -109,11 +109,15 @@ def _of_revision(
     )
 
 
-def reviewed(grant: Grant, approval: Approval, through: Iterable[PrincipalId] = ()) -> AuditEvent:
-    """A reviewer said yes or no to one digest, perhaps in place of others."""
+def reviewed(
+    grant: Grant, approval: Approval, through: Iterable[PrincipalId] = (), *, chat: str = ""
+) -> AuditEvent:
+    """A reviewer said yes or no to one digest, perhaps in place of others, or in a chat."""
     kind = "request.approved" if approval.verdict is Verdict.APPROVE else "request.denied"
     stood_in_for: list[JsonValue] = [*sorted(map(str, through))]
     more: dict[str, JsonValue] = {"stood_in_for": stood_in_for} if stood_in_for else {}
+    if chat:
+        more["answered_in_chat"] = chat
     return of_grant(
         kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json(), **more
     )

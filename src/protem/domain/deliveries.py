@@ -3,7 +3,7 @@
 Here: the delivery, how long it is tried, and when next. Not here: trying (deliver_notices).
 
 Invariants: a delivery ends once: delivered, or given up after ``TRIED_FOR``; it is never tried
-before ``due_at``.
+before ``due_at``; what is kept true after it was delivered has a receipt.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Delivery:
     Attributes:
         attempts: failed ones.
         due_at: when to try; None once it is over.
+        receipt: the channel's name of the message, where it can be rewritten.
+        shown_version: of the grant, as the message shows it; None: it is not rewritten any more.
     """
 
     notice: Notice
@@ -44,6 +46,8 @@ class Delivery:
     attempts: int = 0
     due_at: datetime | None
     last_error: str = ""
+    receipt: str = ""
+    shown_version: int | None = None
 
 
 def begin(notice: Notice, channel: str) -> Delivery:
@@ -54,6 +58,16 @@ def begin(notice: Notice, channel: str) -> Delivery:
 def delivered(delivery: Delivery) -> Delivery:
     """The channel took it."""
     return replace(delivery, state=DeliveryState.DELIVERED, due_at=None, last_error="")
+
+
+def posted(delivery: Delivery, *, receipt: str, version: int) -> Delivery:
+    """The channel took it and can rewrite it, as it shows the grant at ``version``."""
+    return replace(delivered(delivery), receipt=receipt, shown_version=version)
+
+
+def rewritten(delivery: Delivery, version: int | None, *, error: str = "") -> Delivery:
+    """The message shows the grant at ``version``; None: it stays as it is, perhaps by an error."""
+    return replace(delivery, shown_version=version, last_error=error[:MAX_ERROR])
 
 
 def failed(delivery: Delivery, *, at: datetime, error: str, for_good: bool) -> Delivery:

@@ -80,6 +80,11 @@ class Notice:
         """Whether it goes to every channel, at once, whatever each asked for."""
         return self.kind is NoticeKind.BREAK_GLASS
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether a text of it goes on upon the page, so that it does not show all there is."""
+        return any(text.endswith(_MORE) for _, text in self.lines)
+
     def to_json(self) -> dict[str, JsonValue]:
         """Return the form that is kept, and sent to webhooks."""
         return {

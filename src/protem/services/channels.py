@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import Notice, NoticeKind
 from protem.ports.notifier import Notifier
+from protem.ports.rewriting_notifier import RewritingNotifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +20,13 @@ class Channel:
     Attributes:
         kinds: what it wants to hear of; an alarm goes everywhere.
         groups: only notices for one of these; empty: any.
+        rewriting: keeps its messages true; None where what was said stays.
     """
 
     notifier: Notifier
     kinds: frozenset[NoticeKind]
     groups: frozenset[GroupName] = frozenset()
+    rewriting: RewritingNotifier | None = None
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ Invariants:
 - A channel that is slow, away or broken holds up no other, and nothing of the reconciler's.
 - A notice is delivered at least once: after a crash between delivering and recording it comes
   again, with the same id.
+- Where messages are kept true (keep_messages), what the channel calls a message is kept with it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from datetime import timedelta
 from protem.domain import deliveries
 from protem.domain.deliveries import Delivery
 from protem.domain.errors import ProtemError, RefusedError
-from protem.domain.notices import Notice
 from protem.ports.store import Transaction
 from protem.services.channels import Channel
+from protem.services.keep_messages import post
 from protem.services.surroundings import Surroundings
 
 CALL_TIMEOUT = timedelta(seconds=20)
@@ -53,13 +54,27 @@ class DeliverNotices:
         return len(due)
 
     async def _try(self, delivery: Delivery) -> None:
-        trouble, for_good = await _deliver(self.channel, delivery.notice, CALL_TIMEOUT)
-        at = self.around.clock.now()
+        trouble, for_good = "", False
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
+                after = await self._deliver(delivery)
+        except ProtemError as error:
+            trouble, for_good = error.message, isinstance(error, RefusedError)
+        except TimeoutError:
+            trouble = "the channel did not answer in time"
+        except Exception as error:  # noqa: BLE001  # a channel's bug must not stop the others
+            trouble = f"unexpected {type(error).__name__} in the channel"
         if trouble:
+            at = self.around.clock.now()
             after = deliveries.failed(delivery, at=at, error=trouble, for_good=for_good)
-        else:
-            after = deliveries.delivered(delivery)
         await self.around.store.write(lambda tx: tx.notices.save(after))
+
+    async def _deliver(self, delivery: Delivery) -> Delivery:
+        """Return the delivery as it is once the channel took it."""
+        if self.channel.rewriting is not None:
+            return await post(self.around, self.channel.rewriting, delivery)
+        await self.channel.notifier.deliver(delivery.notice)
+        return deliveries.delivered(delivery)
 
 
 async def forget_old(around: Surroundings) -> int:
@@ -69,17 +84,3 @@ async def forget_old(around: Surroundings) -> int:
         return transaction.notices.forget_before(around.clock.now() - REMEMBERED)
 
     return await around.store.write(work)
-
-
-async def _deliver(channel: Channel, notice: Notice, within: timedelta) -> tuple[str, bool]:
-    """Return why it was not taken, empty when it was, and whether it never will be."""
-    try:
-        async with asyncio.timeout(within.total_seconds()):
-            await channel.notifier.deliver(notice)
-    except ProtemError as error:
-        return error.message, isinstance(error, RefusedError)
-    except TimeoutError:
-        return "the channel did not answer in time", False
-    except Exception as error:  # noqa: BLE001  # a channel's bug must not stop the others
-        return f"unexpected {type(error).__name__} in the channel", False
-    return "", False

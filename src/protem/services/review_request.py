@@ -40,6 +40,7 @@ class Review:
     Attributes:
         digest: of the revision that the reviewer saw; anything else is refused.
         signature: the reviewer's own, over the digest; of a no it is ignored.
+        chat: the name of the channel whose word we take for who the reviewer is; empty: none.
     """
 
     grant_id: GrantId
@@ -47,6 +48,7 @@ class Review:
     verdict: Verdict
     comment: str = ""
     signature: OfferedSignature | None = None
+    chat: str = ""
 
 
 class NotYourTurnError(ConflictError):
@@ -57,10 +59,11 @@ class NotYourTurnError(ConflictError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A verdict, and for whom its reviewer stood in when giving it."""
+    """A verdict, for whom its reviewer stood in when giving it, and in which chat."""
 
     approval: Approval
     through: frozenset[PrincipalId] = frozenset()
+    chat: str = ""
 
 
 async def review_request(around: Surroundings, reviewer: Principal, review: Review) -> Grant:
@@ -104,7 +107,7 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
             reviewer_person=admitted.principal.other_person,
         )
         transaction.approvals.add(approval)
-        said = Said(approval=approval, through=admitted.through)
+        said = Said(approval=approval, through=admitted.through, chat=review.chat)
         return _settle(around, transaction, grant, revision, said)
 
     grant = await around.store.write(work)
@@ -244,5 +247,6 @@ def _settle(
 
 def _save(transaction: Transaction, grant: Grant, said: Said) -> Grant:
     transaction.grants.save(grant)
-    transaction.audit.append(audit_events.reviewed(grant, said.approval, said.through))
+    event = audit_events.reviewed(grant, said.approval, said.through, chat=said.chat)
+    transaction.audit.append(event)
     return grant

@@ -77,12 +77,20 @@ def _mounts(settings: Settings, folder: Path) -> Callable[[ControlPlane], Mappin
     directories = trusted_directories(settings.identity.scim, folder)
 
     def mounts(plane: ControlPlane) -> Mapping[str, ASGIApp]:
-        if not directories:
-            return {}
-        from protem.entrypoints.scim.app import PREFIX, create_scim_app  # an extra of its own
+        mounted: dict[str, ASGIApp] = {}
+        if directories:
+            from protem.entrypoints.scim import app as scim  # an extra of its own
 
-        public_url = settings.server.public_url
-        return {PREFIX: create_scim_app(plane.around, directories, public_url=public_url)}
+            public_url = settings.server.public_url
+            made = scim.create_scim_app(plane.around, directories, public_url=public_url)
+            mounted[scim.PREFIX] = made
+        if slack := settings.notifications.slack:
+            from protem.bootstrap.slack_channels import slack_desks  # an extra of its own
+            from protem.entrypoints.chat import app as chat
+
+            desks = slack_desks(slack, folder, plane.around.clock)
+            mounted[chat.PREFIX] = chat.create_chat_app(plane.around, desks)
+        return mounted
 
     return mounts
 
