@@ -149,10 +149,12 @@ class SlackNotifier:
         response = error.response
         status, data = response.status_code, response.data
         found = data.get("error") if isinstance(data, dict) else None
-        word = found if isinstance(found, str) and set(found) <= _SLACK_WORDS else "?"
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._patience.asked(response.headers.get("Retry-After"))
-        said = f"{self._name}: Slack answered {status}, {word[:64]}"
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or word in _WORTH_TRYING_AGAIN:
+        if not isinstance(found, str) or not set(found) <= _SLACK_WORDS:
+            # the page of something between us and Slack; it is not repeated, it may hold anything
+            return RetryLaterError(f"{self._name}: the answer, a {status}, is not Slack's")
+        said = f"{self._name}: Slack answered {status}, {found[:64]}"
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or found in _WORTH_TRYING_AGAIN:
             return RetryLaterError(said)
         return RefusedError(said)

@@ -53,7 +53,7 @@ def blocks(notice: Notice, link: str, over: str = "") -> list[Block]:
     """
     head: list[Block] = [{"type": "header", "text": _plain(notice.title, MOST_OF_A_HEADER)}]
     if over:
-        head.append(_rich(_bold(over)))
+        head.append(_rich(_bold(_cut(over, MOST_OF_A_HEADER))))
     more, signed = _rich(_bold(_MORE)), _rich(_bold(_SIGNED))
     buttons = [] if over or notice.page_only else _answers(notice)
     tail = [] if over or not notice.page_only else [signed]
@@ -128,7 +128,7 @@ def _answer(notice: Notice, verdict: Verdict) -> Block:
         "text": _plain(label),
         "confirm": {
             "title": _plain(f"{label}?"),
-            "text": _plain(notice.title, 300),
+            "text": _plain(notice.title, 100),
             "confirm": _plain(label),
             "deny": _plain("Not now"),
             "style": style,
