@@ -64,11 +64,11 @@ class SlackWorkspace:
         rows = [block for block in message["blocks"] if block["type"] == "actions"]
         return {button["action_id"]: button for row in rows for button in row["elements"]}
 
-    def interaction(self, button, user="U0REVIEWER", **changed):
+    def interaction(self, button, by="U0REVIEWER", **changed):
         """The payload that Slack sends for a click."""
         payload = {
             "type": "block_actions",
-            "user": {"id": user, "username": "x", "team_id": WORKSPACE},
+            "user": {"id": by, "username": "x", "team_id": WORKSPACE},
             "team": {"id": WORKSPACE, "domain": "acme"},
             "channel": {"id": CHANNEL, "name": "approvals"},
             "container": {"type": "message", "message_ts": "1.1", "channel_id": CHANNEL},

@@ -67,7 +67,9 @@ def present(
     try:
         case = review_case(around, view, grant, revision, at)
     except NotFoundError:
-        return Present(version=grant.version, over="Whoever asked is no longer known here")
+        return Present(
+            version=grant.version, over="Who asked, or the target, is not known here any more"
+        )
     counted = case.count()
     wanted = notices.review_wanted(
         grant,
