@@ -29,7 +29,7 @@ from protem.ports.review_records import (
     OfferRecords,
     OncallRecords,
 )
-from protem.ports.session_records import SessionRecords, SpentProofRecords
+from protem.ports.session_records import DeviceRecords, SessionRecords, SpentProofRecords
 
 T = TypeVar("T")
 
@@ -332,6 +332,8 @@ class Transaction(Protocol):
     def clock(self) -> ClockRecords: ...  # noqa: D102
     @property
     def sessions(self) -> SessionRecords: ...  # noqa: D102
+    @property
+    def devices(self) -> DeviceRecords: ...  # noqa: D102
     @property
     def spent_proofs(self) -> SpentProofRecords: ...  # noqa: D102
 
