@@ -1,9 +1,10 @@
-"""A terminal that waits to be signed in from a browser (as RFC 8628 has it), as a value.
+"""A terminal that waits to be signed in from a browser (RFC 8628, RFC 8252), as a value.
 
 Here: its codes, how long it waits, and what was said to it. Not here: where it is kept (a port) and
 the session that follows (services).
 
-Invariant: the short code proves nothing by itself; it is there to be compared by a person.
+Invariant: the short code proves nothing by itself; it is there to be compared by a person. What
+goes to the port reaches the machine of the browser alone: a terminal elsewhere never has it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class DeviceSignIn:
         said: what the terminal calls itself; anything may stand there.
         address: where it asked from, as we saw it.
         by: who answered; None until then.
+        port: where on its own machine the terminal waits for the browser to come; None: it does
+            not, and a person compares the short code.
+        proof: digest of what a browser that said yes takes to that port.
     """
 
     user_code: str
@@ -47,6 +51,8 @@ class DeviceSignIn:
     at: datetime
     verdict: DeviceVerdict = DeviceVerdict.PENDING
     by: PrincipalId | None = None
+    port: int | None = None
+    proof: bytes | None = None
 
     def is_over(self, now: datetime) -> bool:
         """Say whether it was asked too long ago."""

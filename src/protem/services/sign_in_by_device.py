@@ -1,4 +1,4 @@
-"""Sign in a terminal from a browser that is signed in already (as RFC 8628 does).
+"""Sign in a terminal from a browser that is signed in already (RFC 8628, RFC 8252).
 
 Here: the codes, who said yes, and the session that follows. Not here: the pages and the terminal.
 
@@ -7,10 +7,13 @@ Invariants:
   session needs both the terminal's code and a signed-in person's yes.
 - A code lives ``LIFETIME`` and makes one session, in the transaction that uses it up.
 - Whoever says yes sees from where it was asked: a code that somebody sent them is theirs to refuse.
+- A terminal that named a port gets its session only with what the browser took there, so it is on
+  the browser's own machine: nobody elsewhere can have talked somebody into it.
 """
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -51,15 +54,35 @@ class DeviceCodes:
     expires_at: datetime
 
 
-async def begin_device_sign_in(around: Surroundings, *, said: str, address: str) -> DeviceCodes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAnswer:
+    """What the browser does next: take ``proof`` to ``port`` of its machine, if there is one."""
+
+    port: int | None
+    proof: Secret
+
+
+async def begin_device_sign_in(
+    around: Surroundings, *, said: str, address: str, port: int | None = None
+) -> DeviceCodes:
     """Return new codes for a terminal.
+
+    Args:
+        around: the ports.
+        said: what it calls itself.
+        address: from where it asks.
+        port: where it waits for the browser on its own machine, if it does.
 
     Raises:
         RetryLaterError: too many ask at once.
     """
     now, device_code = around.clock.now(), around.randomness.token()
     asked = DeviceSignIn(
-        user_code=short_code(device_code), said=client_text(said), address=address, at=now
+        user_code=short_code(device_code),
+        said=client_text(said),
+        address=address,
+        at=now,
+        port=port,
     )
 
     def work(transaction: Transaction) -> None:
@@ -86,7 +109,7 @@ async def look_at_device(around: Surroundings, user_code: str) -> DeviceSignIn:
 
 async def answer_device(
     around: Surroundings, principal: Principal, user_code: str, verdict: DeviceVerdict
-) -> None:
+) -> DeviceAnswer:
     """Answer for a terminal: it becomes signed in as ``principal``, or is refused.
 
     Raises:
@@ -95,20 +118,30 @@ async def answer_device(
     """
     if principal.kind is not PrincipalKind.PERSON:
         raise DeniedError("only a person can sign in a terminal")
-    now = around.clock.now()
+    now, proof = around.clock.now(), around.randomness.token()
 
-    def work(transaction: Transaction) -> None:
+    def work(transaction: Transaction) -> DeviceAnswer:
         asked = _waiting(transaction, user_code, now)
-        transaction.devices.save(replace(asked, verdict=verdict, by=principal.id))
+        digest = None if asked.port is None else fingerprint(proof)
+        transaction.devices.save(replace(asked, verdict=verdict, by=principal.id, proof=digest))
+        return DeviceAnswer(port=asked.port, proof=proof)
 
-    await around.store.write(work)
+    return await around.store.write(work)
 
 
-async def redeem_device_code(around: Surroundings, device_code: Secret) -> SignedIn | None:
+async def redeem_device_code(
+    around: Surroundings, device_code: Secret, proof: Secret | None = None
+) -> SignedIn | None:
     """Return the session once somebody said yes; None while nobody said anything.
 
+    Args:
+        around: the ports.
+        device_code: the long code.
+        proof: what the browser brought to the port, where there is one.
+
     Raises:
-        UnauthenticatedError: the code is unknown, old or used, or the account gone or disabled.
+        UnauthenticatedError: the code is unknown, old or used, the proof is not the browser's, or
+            the account is gone or disabled.
         DeniedError: somebody said no.
     """
     key, now = fingerprint(device_code), around.clock.now()
@@ -117,13 +150,16 @@ async def redeem_device_code(around: Surroundings, device_code: Secret) -> Signe
         raise _over()
     if asked.verdict is DeviceVerdict.PENDING:
         return None
-    new = new_session(around, SignInMethod.DEVICE, client=asked.said)
+    method = SignInMethod.DEVICE if asked.port is None else SignInMethod.LOOPBACK
+    new = new_session(around, method, client=asked.said)
 
     def work(transaction: Transaction) -> Principal | ProtemError:
         if not transaction.devices.drop(key):
             return _over()  # two calls at once make one session
         if asked.verdict is DeviceVerdict.DENIED or asked.by is None:
             return DeniedError("the sign-in was refused in the browser")
+        if not _is_proved(asked, proof):
+            return UnauthenticatedError("this is not what the browser brought; begin again")
         principal = _principal(around, transaction, asked.by)
         if principal is None:
             return UnauthenticatedError("this account may not sign in")
@@ -136,6 +172,16 @@ async def redeem_device_code(around: Surroundings, device_code: Secret) -> Signe
         raise outcome
     around.announcer.announce()
     return SignedIn(token=new.token, expires_at=new.expires_at, principal=outcome)
+
+
+def _is_proved(asked: DeviceSignIn, proof: Secret | None) -> bool:
+    if asked.port is None:
+        return proof is None
+    return (
+        proof is not None
+        and asked.proof is not None
+        and hmac.compare_digest(fingerprint(proof), asked.proof)
+    )
 
 
 def _waiting(view: Transaction, user_code: str, now: datetime) -> DeviceSignIn:

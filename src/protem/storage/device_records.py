@@ -27,7 +27,11 @@ _COUNT = str(select(func.count()).select_from(device_sign_ins).compile(dialect=_
 _SAVE = str(
     update(device_sign_ins)
     .where(device_sign_ins.c.user_code == bindparam("code"))
-    .values(verdict=bindparam("verdict"), decided_by=bindparam("decided_by"))
+    .values(
+        verdict=bindparam("verdict"),
+        decided_by=bindparam("decided_by"),
+        proof=bindparam("proof"),
+    )
     .compile(dialect=_DIALECT)
 )
 _DROP = str(
@@ -58,6 +62,7 @@ class DeviceTable:
             "said": asked.said,
             "address": asked.address,
             "at": from_moment(asked.at),
+            "port": asked.port,
         }
         self._session.change(_ADD, row | _answer(asked))
 
@@ -89,15 +94,16 @@ class DeviceTable:
         return self._session.change(_FORGET, {"moment": from_moment(moment)})
 
 
-def _answer(asked: DeviceSignIn) -> dict[str, str | None]:
+def _answer(asked: DeviceSignIn) -> dict[str, str | bytes | None]:
     return {
         "verdict": asked.verdict,
         "decided_by": None if asked.by is None else str(asked.by),
+        "proof": asked.proof,
     }
 
 
 def _device_of(row: Row) -> DeviceSignIn:
-    user_code, said, address, at, verdict, by = row
+    user_code, said, address, at, verdict, by, port, proof = row
     return DeviceSignIn(
         user_code=user_code,
         said=said,
@@ -105,4 +111,6 @@ def _device_of(row: Row) -> DeviceSignIn:
         at=to_moment(at),
         verdict=DeviceVerdict(verdict),
         by=None if by is None else PrincipalId.parse(by),
+        port=port,
+        proof=proof,
     )

@@ -61,6 +61,8 @@ device_sign_ins = Table(
     Column("at", BigInteger, nullable=False),
     Column("verdict", Text, nullable=False),
     Column("decided_by", Text, nullable=True),
+    Column("port", BigInteger, nullable=True),
+    Column("proof", LargeBinary, nullable=True),
     PrimaryKeyConstraint("hash"),
     UniqueConstraint("user_code"),
     CheckConstraint(

@@ -13,7 +13,7 @@ from protem.testing.store_samples import ANNA, MINUTE, START
 
 FIRST, SECOND = b"\x01" * 32, b"\x02" * 32
 ASKED = DeviceSignIn(user_code="BCDF-GHJK", said="protem/1", address="127.0.0.1", at=START)
-LATER = replace(ASKED, user_code="LMNP-QRST", at=START + MINUTE)
+LATER = replace(ASKED, user_code="LMNP-QRST", at=START + MINUTE, port=65_535)
 
 
 class StoreDeviceContract:
@@ -45,7 +45,7 @@ class StoreDeviceContract:
         """And is nobody's when that one is gone."""
         await store.write(lambda tx: tx.devices.add(FIRST, ASKED))
         await store.write(lambda tx: tx.devices.add(SECOND, LATER))
-        answered = replace(ASKED, verdict=DeviceVerdict.APPROVED, by=ANNA)
+        answered = replace(ASKED, verdict=DeviceVerdict.APPROVED, by=ANNA, proof=b"\x03" * 32)
         await store.write(lambda tx: tx.devices.save(answered))
         assert await store.read(lambda tx: tx.devices.get(FIRST)) == answered
         assert await store.read(lambda tx: tx.devices.get(SECOND)) == LATER

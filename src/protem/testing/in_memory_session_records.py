@@ -107,7 +107,9 @@ class InMemoryDevices(Records):
         devices = self._transaction.changeable.devices
         for code_hash, kept in devices.items():
             if kept.user_code == asked.user_code:
-                devices[code_hash] = replace(kept, verdict=asked.verdict, by=asked.by)
+                devices[code_hash] = replace(
+                    kept, verdict=asked.verdict, by=asked.by, proof=asked.proof
+                )
 
     def drop(self, code_hash: bytes) -> bool:
         return self._transaction.changeable.devices.pop(code_hash, None) is not None

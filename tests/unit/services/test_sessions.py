@@ -15,6 +15,7 @@ from protem.domain.errors import (
     UnauthenticatedError,
 )
 from protem.domain.principals import Principal, PrincipalKind
+from protem.domain.secret import Secret
 from protem.domain.sign_in_sessions import MAX_CLIENT, SignInMethod
 from protem.identity.local import LocalIdentity
 from protem.ports.store import Account
@@ -194,6 +195,46 @@ async def test_a_session_by_device_code_is_told_apart(around):
     with pytest.raises(DeniedError):
         await refuse_if_lent(around, lent)
     await refuse_if_lent(around, await come_in(around))
+
+
+async def begin_on_a_port(around):
+    """Ask with a port, and say yes; return the codes and what the browser takes there."""
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1", port=50_000)
+    answer = await answer_device(around, ADA, codes.user_code, DeviceVerdict.APPROVED)
+    assert answer.port == 50_000
+    return codes, answer.proof
+
+
+async def test_a_terminal_on_the_browsers_machine_has_a_session_like_the_browsers(around):
+    """It holds what the browser brought, so nobody elsewhere was signed in: it is not lent."""
+    codes, proof = await begin_on_a_port(around)
+    token = (await redeem_device_code(around, codes.device_code, proof)).token
+    assert (await session_of(around, token)).method is SignInMethod.LOOPBACK
+    await refuse_if_lent(around, token)
+    with pytest.raises(UnauthenticatedError):
+        await redeem_device_code(around, codes.device_code, proof)
+
+
+@pytest.mark.parametrize("brought", [None, "", "x", "another's"])
+async def test_a_terminal_elsewhere_gets_nothing_by_naming_a_port(around, brought):
+    """Its person says yes, and the browser takes the proof to the person's own machine."""
+    codes, _ = await begin_on_a_port(around)
+    _, anothers = await begin_on_a_port(around)
+    proof = anothers if brought == "another's" else brought
+    shown = Secret(proof) if isinstance(proof, str) else proof
+    for _ in range(2):
+        with pytest.raises(UnauthenticatedError):
+            await redeem_device_code(around, codes.device_code, shown)
+    assert await list_sessions(around, ADA) == ()
+
+
+async def test_a_code_to_compare_takes_no_proof(around):
+    """A terminal that named no port cannot make its session a better one."""
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    answer = await answer_device(around, ADA, codes.user_code, DeviceVerdict.APPROVED)
+    assert answer.port is None
+    with pytest.raises(UnauthenticatedError):
+        await redeem_device_code(around, codes.device_code, answer.proof)
 
 
 class LooksBeforeItWrites:

@@ -140,15 +140,17 @@ class WorkloadBody(Body):
 
 
 class DeviceBody(Body):
-    """What a terminal calls itself, for the person who is asked."""
+    """What a terminal calls itself, and where on its own machine it waits for the browser."""
 
     said: Annotated[str, Field(max_length=100)] = ""
+    port: Annotated[int, Field(ge=1_024, le=65_535)] | None = None
 
 
 class DeviceCodeBody(Body):
-    """The long code of a terminal."""
+    """The long code of a terminal, and what the browser brought to its port."""
 
     device_code: Annotated[str, Field(min_length=1, max_length=1_024)]
+    proof: Annotated[str, Field(min_length=1, max_length=1_024)] | None = None
 
 
 class AccountBody(Body):

@@ -6,6 +6,8 @@ Here: the page that shows which terminal asks, and the answer. Not here: the cod
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from fastapi import Request, Response
 
 from protem.domain.device_sign_ins import DeviceVerdict
@@ -22,7 +24,7 @@ async def get_device(request: Request, code: str = "") -> Response:
     """Ask for the code, or show the terminal that has it."""
     await visitor(request)
     asked = await look_at_device(around_of(request), code) if code else None
-    return render(request, "device.html", asked=asked, done="")
+    return render(request, "device.html", asked=asked, done="", onward=None)
 
 
 @router.post("/device")
@@ -30,5 +32,9 @@ async def post_device(request: Request) -> Response:
     """Sign the terminal in, or refuse it."""
     sender, form = await posted(request)
     verdict = DeviceVerdict.APPROVED if form["verdict"] == "approve" else DeviceVerdict.DENIED
-    await answer_device(around_of(request), sender.principal, form["code"], verdict)
-    return render(request, "device.html", asked=None, done=verdict.value)
+    answer = await answer_device(around_of(request), sender.principal, form["code"], verdict)
+    onward = None
+    if answer.port is not None:
+        told = answer.proof.reveal() if verdict is DeviceVerdict.APPROVED else ""
+        onward = f"http://127.0.0.1:{answer.port}/signed-in?{urlencode({'proof': told})}"
+    return render(request, "device.html", asked=None, done=verdict.value, onward=onward)
