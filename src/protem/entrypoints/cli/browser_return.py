@@ -19,6 +19,7 @@ _PATIENCE_SECONDS = 2
 _LOOK_EVERY_SECONDS = 0.5
 _MOST_PROOF = 1_024
 _PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Protem</title>
+<link rel="icon" href="data:,">
 <p>Your terminal goes on. You can close this page.</p>"""
 
 

@@ -49,7 +49,8 @@ def command(
     protem login --workload-token-file /var/run/secrets/protem/token
 
     Where the server knows an identity provider, a browser opens and comes back here by itself;
-    over SSH, and with --device, compare the code that it shows with the one here. The session's token is kept in $XDG_STATE_HOME/protem, readable by you alone.
+    over SSH, and with --device, compare the code that it shows with the one here. The session's
+    token is kept in $XDG_STATE_HOME/protem, readable by you alone.
     """
     if token_stdin + by_token + device + (workload_token_file is not None) > 1:
         raise click.UsageError(
