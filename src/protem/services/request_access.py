@@ -19,6 +19,7 @@ from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, activate_in
 from protem.services.ask_policy import ask_policy
+from protem.services.collect_evidence import collect_evidence
 from protem.services.plan_command import Ask, draft_revision
 from protem.services.surroundings import Surroundings
 from protem.services.tell_people import tell_reviewers
@@ -51,9 +52,10 @@ async def request_access(
         AuditUnavailableError, ClockSteppedBackError: nothing may begin now.
     """
     around.check_ready_to_grant()
+    grant_id = around.randomness.grant_id(around.clock.now())
+    drafted = await draft_revision(around, principal, ask, grant_id=grant_id, number=1)
+    revision = await collect_evidence(around, principal, drafted, explain=ask.explain)
     now = around.clock.now()
-    grant_id = around.randomness.grant_id(now)
-    revision = await draft_revision(around, principal, ask, grant_id=grant_id, number=1)
 
     def work(transaction: Transaction) -> AccessRequested:
         return _record(around, transaction, revision, public_half, now)
