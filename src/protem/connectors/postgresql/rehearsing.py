@@ -48,7 +48,7 @@ DECLARE rows_of refcursor;
 BEGIN {body} END $protem$
 """
 _BODIES = {
-    "explain": "EXECUTE 'EXPLAIN (FORMAT JSON) ' || statement INTO plan;",
+    "explain": "EXECUTE statement INTO plan;",
     "count": (
         "OPEN rows_of FOR EXECUTE statement; MOVE FORWARD ALL FROM rows_of;"
         " GET DIAGNOSTICS touched = ROW_COUNT;"
@@ -118,7 +118,8 @@ async def _try(
     body = "explain" if kind is EvidenceKind.EXPLAIN else "count" if answers else "change"
     await connection.execute(_FUNCTION.format(body=_BODIES[body]))
     await connection.execute("RESET ROLE")
-    cursor = await connection.execute("SELECT * FROM pg_temp.protem_rehearsal(%s)", [statement])
+    text = f"EXPLAIN (FORMAT JSON) {statement}" if body == "explain" else statement
+    cursor = await connection.execute("SELECT * FROM pg_temp.protem_rehearsal(%s)", [text])
     ((touched, found),) = await cursor.fetchall()
     if kind is EvidenceKind.DRY_RUN:
         return Exhibit(kind=kind, at=at, rows=int(touched))
