@@ -92,24 +92,25 @@ def why_options(command: _Command) -> _Command:
     return command
 
 
+def link_option(command: _Command) -> _Command:
+    """Add ``--evidence``."""
+    return click.option(
+        "--evidence",
+        "links",
+        multiple=True,
+        metavar="URL",
+        help="An alert or plan that speaks for it, for approvers; can be given again.",
+    )(command)
+
+
 def evidence_options(command: _Command) -> _Command:
     """Add ``--evidence`` and ``--explain``."""
-    for option in (
-        click.option(
-            "--explain",
-            is_flag=True,
-            help="Let the database say how it would run it, for approvers.",
-        ),
-        click.option(
-            "--evidence",
-            "links",
-            multiple=True,
-            metavar="URL",
-            help="An alert or plan that speaks for it, for approvers; can be given again.",
-        ),
-    ):
-        command = option(command)
-    return command
+    explain = click.option(
+        "--explain",
+        is_flag=True,
+        help="Let the database say how it would run it, for approvers.",
+    )
+    return link_option(explain(command))
 
 
 def break_glass_options(command: _Command) -> _Command:

@@ -19,7 +19,7 @@ from protem.domain.secret import Secret
 from protem.entrypoints.cli.api_client import connect, object_of
 from protem.entrypoints.cli.ask_options import (
     Wish,
-    evidence_options,
+    link_option,
     read_inputs,
     why_options,
 )
@@ -37,7 +37,7 @@ _WANTS_PASSWORD = re.compile("no password supplied|password authentication faile
 @click.command(name="plan", context_settings={"allow_interspersed_args": False})
 @click.option("--on", "target", required=True, metavar="TARGET|URI", help="Where.")
 @why_options
-@evidence_options
+@link_option
 @click.option("--profile", metavar="NAME", help="Plan a session under a named scope.")
 @click.option("--to", "role", metavar="ROLE", help="For -o sql: who gets the privileges.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -49,7 +49,6 @@ def command(  # noqa: PLR0913  # one parameter for each option
     reason: str,
     ticket: str,
     links: tuple[str, ...],
-    explain: bool,
     profile: str | None,
     role: str | None,
     argv: tuple[str, ...],
@@ -84,7 +83,6 @@ def command(  # noqa: PLR0913  # one parameter for each option
             reason=reason,
             ticket=ticket,
             links=links,
-            explain=explain,
             profile=profile,
         )
         with connect() as client:
