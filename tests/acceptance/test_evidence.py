@@ -1,11 +1,9 @@
 """Evidence end to end: from the command line through policy and a real database to the proof."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from tests.acceptance.test_closed_loop import protem
 
 from protem.entrypoints.demo.stage import built
 
@@ -27,19 +25,6 @@ def stage():
         found.server.stop()
         found.server.start()
         yield found
-
-
-def protem(stage, who, *arguments):
-    """Run the command line as that person."""
-    return subprocess.run(
-        [sys.executable, "-m", "protem", *arguments],
-        env={**os.environ, **stage.people[who].environment},
-        cwd=stage.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def test_an_approver_reads_what_a_write_would_touch(stage):

@@ -49,6 +49,7 @@ class Exhibit:
     Attributes:
         at: by the target's clock; where it said nothing, by ours.
         rows: changed or returned in the dry run; as estimated, in an EXPLAIN.
+        changed: the tables that the statement changes, as people write them; none if it only reads.
         cost: the estimate of an EXPLAIN, in the planner's own units, rounded up.
         detail: the EXPLAIN as JSON text; "" in a dry run.
         why_not: why it could not be had; "" where it was.
@@ -60,6 +61,7 @@ class Exhibit:
     kind: EvidenceKind
     at: datetime
     rows: int | None = None
+    changed: tuple[str, ...] = ()
     cost: int | None = None
     detail: str = ""
     why_not: str = ""
@@ -76,6 +78,7 @@ class Exhibit:
         form: dict[str, JsonValue] = {"kind": self.kind, "at": format_instant(self.at)}
         said = {"rows": self.rows, "cost": self.cost}
         form |= {name: number for name, number in said.items() if number is not None}
+        form |= {"changed": list(self.changed)} if self.changed else {}
         texts = {"detail": self.detail, "why_not": self.why_not}
         return form | {name: text for name, text in texts.items() if text}
 
@@ -86,6 +89,7 @@ class Exhibit:
             kind=EvidenceKind(form["kind"]),
             at=parse_instant(form["at"]),
             rows=form.get("rows"),
+            changed=tuple(form.get("changed", ())),
             cost=form.get("cost"),
             detail=form.get("detail", ""),
             why_not=form.get("why_not", ""),

@@ -219,7 +219,7 @@ def _request_lines(revision: RequestRevision) -> Iterator[tuple[str, str]]:
     for label, text in (("Reason", revision.reason), ("Ticket", revision.ticket)):
         if text:
             yield label, _cut(text)
-    said = [exhibit_text(each, revision.plan.scope) for each in revision.evidence.exhibits]
+    said = [exhibit_text(each) for each in revision.evidence.exhibits]
     if revision.evidence:
         yield "Evidence", _cut("\n".join((*said, *revision.evidence.links)))
 

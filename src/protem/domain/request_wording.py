@@ -12,7 +12,7 @@ from typing import Any
 
 from protem.domain.decisions import ApprovalRequirement
 from protem.domain.evidence import WORDS, EvidenceKind, Exhibit
-from protem.domain.scopes import Scope
+from protem.domain.plans import Plan, Trait
 from protem.domain.untrusted_text import printable
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
@@ -82,7 +82,7 @@ def privilege_text(row: Mapping[str, Any]) -> str:
     return text
 
 
-def exhibit_text(exhibit: Exhibit, scope: Scope) -> str:
+def exhibit_text(exhibit: Exhibit) -> str:
     """Return one line: ``Would touch 3 rows of shop.orders (dry run, rolled back, 13:05:01Z)``."""
     if exhibit.why_not:
         return f"{WORDS[exhibit.kind]} could not be had: {printable(exhibit.why_not)}"
@@ -90,19 +90,20 @@ def exhibit_text(exhibit: Exhibit, scope: Scope) -> str:
     rows = f"{exhibit.rows} {'row' if exhibit.rows == 1 else 'rows'}"
     if exhibit.kind is EvidenceKind.EXPLAIN:
         return f"EXPLAIN expects {rows}, cost {exhibit.cost or 0} ({moment})"
-    changed = _changed_tables(scope)
-    what = f"touch {rows} of {', '.join(changed)}" if changed else f"return {rows}"
+    changed = ", ".join(map(printable, exhibit.changed))
+    what = f"touch {rows} of {changed}" if changed else f"return {rows}"
     return f"Would {what} (dry run, rolled back, {moment})"
 
 
-def touches_many(exhibit: Exhibit, scope: Scope) -> bool:
+def touches_many(exhibit: Exhibit) -> bool:
     """Say whether it foretells a change of so many rows that everybody should notice."""
-    return bool(_changed_tables(scope)) and (exhibit.rows or 0) >= MANY_ROWS
+    return bool(exhibit.changed) and (exhibit.rows or 0) >= MANY_ROWS
 
 
-def _changed_tables(scope: Scope) -> list[str]:
-    tables = (one for one in scope if one.kind == "table" and one.action in WRITES)
-    return sorted({name_of(one.path) for one in tables})
+def changed_tables(plan: Plan) -> tuple[str, ...]:
+    """Return the names of the tables that a command changes, as ``exhibit_text`` shows them."""
+    tables = (one for one in plan.scope if one.kind == "table" and one.action in WRITES)
+    return tuple(sorted({name_of(one.path) for one in tables})) * (Trait.WRITES in plan.traits)
 
 
 def describe_need(need: ApprovalRequirement) -> str:

@@ -19,6 +19,7 @@ from protem.domain.decisions import Outcome
 from protem.domain.errors import TargetError
 from protem.domain.evidence import EvidenceKind, Exhibit
 from protem.domain.principals import Principal
+from protem.domain.request_wording import changed_tables
 from protem.domain.requests import RequestRevision
 from protem.ports.connector import RehearsesStatements
 from protem.services.ask_policy import foresee_policy
@@ -58,7 +59,8 @@ async def _exhibit(
         return Exhibit(kind=kind, at=now, why_not=why)
     try:
         async with asyncio.timeout(LONGEST_WAIT.total_seconds()):
-            return await connector.rehearse(rehearsal.statement, revision.plan.scope, kind)
+            said = await connector.rehearse(rehearsal.statement, revision.plan.scope, kind)
+            return replace(said, changed=changed_tables(revision.plan))
     except TimeoutError:
         why = f"no answer within {int(LONGEST_WAIT.total_seconds())} seconds; try again"
     except TargetError as error:

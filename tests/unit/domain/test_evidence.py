@@ -10,14 +10,15 @@ from protem.domain.errors import InvalidError
 from protem.domain.evidence import MAX_DETAIL, MAX_LINK, MAX_LINKS, Evidence, EvidenceKind, Exhibit
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.offers import Narrowing, is_narrower, narrowed
-from protem.domain.plans import Plan
+from protem.domain.plans import Plan, Trait
 from protem.domain.principals import PrincipalId
-from protem.domain.request_wording import MANY_ROWS, exhibit_text, touches_many
+from protem.domain.request_wording import MANY_ROWS, changed_tables, exhibit_text, touches_many
 from protem.domain.requests import RequestRevision
 from protem.domain.scopes import Privilege, Scope
 
 AT = datetime(2026, 1, 5, 13, 5, 1, tzinfo=UTC)
 COUNTED = Exhibit(kind=EvidenceKind.DRY_RUN, at=AT, rows=3)
+CHANGING = replace(COUNTED, changed=("shop.orders",))
 CHANGES = Scope([Privilege(kind="table", path=("shop", "orders"), action="UPDATE")])
 REVISION = RequestRevision(
     grant_id=GrantId("0" * 26),
@@ -77,6 +78,7 @@ def test_evidence_is_part_of_what_is_approved():
         with_evidence(links=(link + "2",)),
         with_evidence(exhibits=(COUNTED,)),
         with_evidence(exhibits=(replace(COUNTED, rows=4),)),
+        with_evidence(exhibits=(CHANGING,)),
         with_evidence(exhibits=(replace(COUNTED, at=AT + timedelta(seconds=1)),)),
         with_evidence(exhibits=(replace(COUNTED, rows=None, why_not="busy"),)),
     ]
@@ -117,23 +119,31 @@ def test_a_plan_over_the_bound_is_cut_loudly():
 def test_an_exhibit_reads_as_one_line():
     """What would happen, to how many rows of which tables, and when that was tried."""
     said = "Would touch 3 rows of shop.orders (dry run, rolled back, 13:05:01Z)"
-    assert exhibit_text(COUNTED, CHANGES) == said
-    assert exhibit_text(replace(COUNTED, rows=1), Scope()).startswith("Would return 1 row (")
+    assert exhibit_text(CHANGING) == said
+    assert exhibit_text(replace(COUNTED, rows=1)).startswith("Would return 1 row (")
     explained = replace(COUNTED, kind=EvidenceKind.EXPLAIN, cost=20)
-    assert exhibit_text(explained, CHANGES) == "EXPLAIN expects 3 rows, cost 20 (13:05:01Z)"
+    assert exhibit_text(explained) == "EXPLAIN expects 3 rows, cost 20 (13:05:01Z)"
     missing = replace(COUNTED, rows=None, why_not="no\x1b[2J answer")
-    assert "could not be had: no\\x1b[2J answer" in exhibit_text(missing, CHANGES)
+    assert "could not be had: no\\x1b[2J answer" in exhibit_text(missing)
 
 
 def test_a_hostile_table_name_is_escaped_in_the_line():
-    """A name that would reorder the line is shown as what it is."""
+    """A name that would reorder the line is shown as what it is, quoted as SQL would."""
     hostile = Privilege(kind="table", path=("shop", "\u202eorders"), action="DELETE")
-    assert '"\\u202eorders"' in exhibit_text(COUNTED, Scope([hostile]))
+    plan = Plan(scope=Scope([hostile]), traits=frozenset({Trait.WRITES}))
+    named = replace(COUNTED, changed=changed_tables(plan))
+    assert 'shop."\\u202eorders"' in exhibit_text(named)
+    assert "\\u202e" in exhibit_text(replace(COUNTED, changed=("\u202e",)))
+
+
+def test_only_a_command_that_writes_names_changed_tables():
+    """Locking rows needs the privilege to change them, and changes nothing."""
+    assert changed_tables(Plan(scope=CHANGES)) == ()
+    assert changed_tables(Plan(scope=CHANGES, traits=frozenset({Trait.WRITES}))) == ("shop.orders",)
 
 
 def test_many_rows_are_a_risk_when_they_change():
-    """From the bound on, and only where the scope can change anything."""
-    many = replace(COUNTED, rows=MANY_ROWS)
-    assert touches_many(many, CHANGES)
-    assert not touches_many(replace(COUNTED, rows=MANY_ROWS - 1), CHANGES)
-    assert not touches_many(many, Scope())
+    """From the bound on, and only where the statement changes something."""
+    assert touches_many(replace(CHANGING, rows=MANY_ROWS))
+    assert not touches_many(replace(CHANGING, rows=MANY_ROWS - 1))
+    assert not touches_many(replace(COUNTED, rows=MANY_ROWS))

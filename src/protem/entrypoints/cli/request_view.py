@@ -23,7 +23,6 @@ from protem.domain.request_wording import (
     privilege_text,
     touches_many,
 )
-from protem.domain.scopes import Scope
 from protem.domain.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli.offers import offer_text, standing_offers
 from protem.entrypoints.cli.scope_view import (
@@ -149,15 +148,12 @@ def _evidence(request: Mapping[str, Any]) -> list[str]:
     """Return what the target said and where the requester points, addresses unbroken."""
     try:
         evidence = Evidence.from_json(request.get("evidence") or {})
-        scope = Scope.from_json(request.get("scope") or [])
     except (ProtemError, KeyError, TypeError, ValueError, AttributeError):
         return ["this version cannot read it: see the request's page"]
     lines = []
     for one in evidence.exhibits:
-        text = exhibit_text(one, scope)
-        said = _wrapped(text)
-        many = touches_many(one, scope)
-        lines += [styled(f"! {line}", "red") for line in said] if many else said
+        said = _wrapped(exhibit_text(one))
+        lines += [styled(f"! {line}", "red") for line in said] if touches_many(one) else said
     return [*lines, *map(printable, evidence.links)]
 
 

@@ -88,9 +88,9 @@ def revision_view(revision: RequestRevision) -> dict[str, Any]:
         "links": list(revision.evidence.links),
         "exhibits": [
             {
-                "text": exhibit_text(one, plan.scope),
+                "text": exhibit_text(one),
                 "detail": one.detail,
-                "risk": touches_many(one, plan.scope),
+                "risk": touches_many(one),
             }
             for one in revision.evidence.exhibits
         ],
