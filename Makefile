@@ -3,6 +3,8 @@
 .PHONY: help demo test browser faults planted-bugs lint format bench lock clean
 VENV := .venv
 RUN := $(VENV)/test/bin
+# Tests start hundreds of processes: each would compile all of the code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15

@@ -4,9 +4,8 @@ The judge knows the true time. What was promised for 40 seconds must be of no us
 seconds and ``BOUND`` are over, whatever the wall clocks showed; ending early is allowed. Three
 things cannot be had and are granted: while machines sleep or no plane runs, only the target's own
 deadline and sweep end anything, so ``BOUND`` is counted from waking up; what a plane had leased
-when it died beside another, which cannot know that, waits for the lease to run out; and a plane
-that starts with its wall clock set back, after a reboot or with a mark that another machine kept,
-has lost the time since that mark.
+when it died beside another, which cannot know that, waits for the lease to run out; and when a
+machine is rebooted and its wall clock set back, the time since its last kept mark is lost.
 ``PROTEM_FAULT_SEED`` repeats a run, ``PROTEM_FAULT_SCHEDULES`` sets how many are tried.
 """
 
@@ -126,7 +125,7 @@ class Weather:
         elif kind == "suspend":
             self.world.loop.suspend(abs(by))
         else:
-            known = plane.around.clock.now()
+            unkept = await self._since_the_mark(plane)
             await plane.die()
             self.judge.working -= 1
             if len(self.planes) > 1:
@@ -137,17 +136,15 @@ class Weather:
             await asyncio.sleep(off)
             if kind == "reboot":
                 plane.machine.reboot()
-            self.judge.lost += await self._forgotten(plane, known + timedelta(seconds=off))
+                self.judge.lost += timedelta(seconds=off) + unkept
             self.planes[name] = Plane(self.world, name, machine=plane.machine)
             await self.planes[name].boot(alone=len(self.planes) == 1)
             self.judge.working += 1
 
-    async def _forgotten(self, plane, known):
-        """What the machine cannot learn again of the time it knew: all since a foreign mark."""
-        kept = await self.world.store.read(lambda view: view.clock.get())
-        if kept is None or kept.boot == plane.machine.read().boot:
-            return ZERO
-        return max(known - kept.moment, ZERO)
+    async def _since_the_mark(self, plane):
+        """What a plane knows of time that it has not kept yet."""
+        kept = await self.world.store.read(lambda view: view.clock.marks())
+        return max(plane.around.clock.now() - kept[0].moment, ZERO) if kept else ZERO
 
 
 def play(seed):

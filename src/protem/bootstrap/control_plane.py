@@ -200,6 +200,7 @@ def _loops(
 
 def _limits(declared: Settings) -> Limits:
     return Limits(
+        most_waiting=declared.limits.most_waiting,
         request_lapses_after=declared.limits.request_lapses_after,
         approval_lapses_after=declared.limits.approval_lapses_after,
         session_lifetime=declared.identity.sessions.lifetime,

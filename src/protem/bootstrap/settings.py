@@ -82,6 +82,7 @@ class PolicySettings(SettingsTable):
 class LimitSettings(SettingsTable):
     """``[limits]``."""
 
+    most_waiting: int = Field(default=50, ge=1, le=10_000)
     request_lapses_after: Duration = timedelta(hours=8)
     approval_lapses_after: Duration = timedelta(hours=1)
     observe_every: Duration = timedelta(seconds=15)

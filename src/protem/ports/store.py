@@ -29,7 +29,7 @@ from protem.ports.review_records import (
     OfferRecords,
     OncallRecords,
 )
-from protem.ports.session_records import SessionRecords, SpentProofRecords
+from protem.ports.session_records import DeviceRecords, SessionRecords, SpentProofRecords
 
 T = TypeVar("T")
 
@@ -292,18 +292,22 @@ class IdempotencyRecords(Protocol):
 
 
 class ClockRecords(Protocol):
-    """The mark that keeps trusted time from going back over restarts."""
+    """The marks that keep trusted time from going back over restarts: one for each boot."""
 
-    def get(self) -> ClockReading | None:
-        """Return the mark, None before the first."""
+    def marks(self) -> Sequence[ClockReading]:
+        """Return one mark for each boot that is remembered, the latest moment first."""
         ...
 
     def put(self, mark: ClockReading) -> None:
-        """Keep ``mark`` unless a later one is kept already."""
+        """Keep ``mark`` for its boot unless a later one of that boot is kept already."""
+        ...
+
+    def forget_but(self, newest: int) -> None:
+        """Forget all but the marks of so many boots: those with the latest moments."""
         ...
 
     def reset(self, mark: ClockReading) -> None:
-        """Keep ``mark`` whatever was kept: a person vouches for it."""
+        """Keep ``mark`` and no other: a person vouches for it."""
         ...
 
 
@@ -328,6 +332,8 @@ class Transaction(Protocol):
     def clock(self) -> ClockRecords: ...  # noqa: D102
     @property
     def sessions(self) -> SessionRecords: ...  # noqa: D102
+    @property
+    def devices(self) -> DeviceRecords: ...  # noqa: D102
     @property
     def spent_proofs(self) -> SpentProofRecords: ...  # noqa: D102
 

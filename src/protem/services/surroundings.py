@@ -27,9 +27,10 @@ from protem.services.channels import Channel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long things may wait.
+    """How long things may wait, and how many.
 
     Attributes:
+        most_waiting: requests of one principal that may wait for approvers at the same time.
         request_lapses_after: an unanswered request is given up after this.
         approval_lapses_after: an approval not used is given up after this.
         lease: how long one try at a target may take before another worker may step in.
@@ -41,6 +42,7 @@ class Limits:
         retry_first: delay after the first failed try; doubles up to ``retry_longest``.
     """
 
+    most_waiting: int = 50
     request_lapses_after: timedelta = timedelta(hours=8)
     approval_lapses_after: timedelta = timedelta(hours=1)
     session_lifetime: timedelta = SESSION_LIFETIME

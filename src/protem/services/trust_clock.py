@@ -50,15 +50,15 @@ async def trust_clock(around: Surroundings, reading: ClockReading, actor: str) -
     now = reading.moment
 
     def work(transaction: Transaction) -> ClockTrusted:
-        kept = transaction.clock.get()
-        if kept is None or kept.moment <= now:
+        latest = next(iter(transaction.clock.marks()), None)
+        if latest is None or latest.moment <= now:
             return ClockTrusted(was=None, now=now)
         right = _RightTime(now=now, actor=actor, limits=around.limits)
         closed = [grant.id for grant in _open(transaction) if _put_right(transaction, grant, right)]
         transaction.work.release_all()
         transaction.clock.reset(reading)
-        transaction.audit.append(audit_events.clock_trusted(actor, kept.moment, now))
-        return ClockTrusted(was=kept.moment, now=now, closed=tuple(closed))
+        transaction.audit.append(audit_events.clock_trusted(actor, latest.moment, now))
+        return ClockTrusted(was=latest.moment, now=now, closed=tuple(closed))
 
     return await around.store.write(work)
 

@@ -156,12 +156,10 @@ audit_entries = Table(
 clock_marks = Table(
     "clock_marks",
     metadata,
-    Column("id", Integer, nullable=False),
+    Column("boot", Text, nullable=False),
     Column("moment", BigInteger, nullable=False),
     Column("since_boot", BigInteger, nullable=False),
-    Column("boot", Text, nullable=False),
-    PrimaryKeyConstraint("id"),
-    CheckConstraint("id = 1", name="only"),
+    PrimaryKeyConstraint("boot"),
 )
 
 accounts = Table(

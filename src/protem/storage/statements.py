@@ -171,17 +171,20 @@ ENTRIES = _compiled(
     .offset(_START)
 )
 
-CLOCK_GET = _compiled(select(clock_marks.c.moment, clock_marks.c.since_boot, clock_marks.c.boot))
+_latest_first = (clock_marks.c.moment.desc(), clock_marks.c.boot)
+CLOCK_MARKS = _compiled(select(clock_marks).order_by(*_latest_first))
 _mark = sqlite.insert(clock_marks)
-_the_new = {c.name: _mark.excluded[c.name] for c in clock_marks.c if c.name != "id"}
-CLOCK_RESET = _compiled(_mark.on_conflict_do_update(index_elements=["id"], set_=_the_new))
 CLOCK_PUT = _compiled(
     _mark.on_conflict_do_update(
-        index_elements=["id"],
-        set_=_the_new,
+        index_elements=["boot"],
+        set_={c.name: _mark.excluded[c.name] for c in clock_marks.c if c.name != "boot"},
         where=clock_marks.c.moment <= _mark.excluded.moment,
     )
 )
+_newest = (
+    select(clock_marks.c.boot).order_by(*_latest_first).limit(bindparam("newest")).offset(_START)
+)
+CLOCK_FORGET_BUT = _compiled(delete(clock_marks).where(clock_marks.c.boot.not_in(_newest)))
 
 ACCOUNT_GET = _compiled(_by("id", accounts))
 ACCOUNT_ADD = _insert(accounts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from protem.storage.account_records import AccountTable, IdempotencyTable
 from protem.storage.approver_key_records import ApproverKeyTable
 from protem.storage.clock_records import ClockTable
+from protem.storage.device_records import DeviceTable
 from protem.storage.directory_records import DirectoryGroupTable, DirectoryUserTable
 from protem.storage.glass_records import GlassCodeTable, GlassTable
 from protem.storage.grant_records import GrantTable, WorkTable
@@ -72,6 +73,11 @@ class SqlTransaction:
     def sessions(self) -> SessionTable:
         """Sessions."""
         return SessionTable(self._session)
+
+    @property
+    def devices(self) -> DeviceTable:
+        """Terminals that wait to be signed in."""
+        return DeviceTable(self._session)
 
     @property
     def spent_proofs(self) -> SpentProofTable:

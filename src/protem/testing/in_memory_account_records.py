@@ -1,4 +1,4 @@
-"""Accounts, tokens, remembered answers and the clock's mark, in dictionaries.
+"""Accounts, tokens, remembered answers and the clock's marks, in dictionaries.
 
 Here: these records with the refusals of the real ones, whose ports say what each method does. Not
 here: the store that hands them out (``in_memory_store``).
@@ -79,18 +79,25 @@ class InMemoryAccounts(Records):
 
 
 class InMemoryClock(Records):
-    """The clock's mark."""
+    """The clock's marks."""
 
-    def get(self) -> ClockReading | None:
-        return self._transaction.readable.clock
+    def marks(self) -> Sequence[ClockReading]:
+        every = self._transaction.readable.clock_marks.values()
+        by_boot = sorted(every, key=lambda mark: mark.boot)
+        return sorted(by_boot, key=lambda mark: mark.moment, reverse=True)
 
     def put(self, mark: ClockReading) -> None:
-        kept = self.get()
-        if kept is None or kept.moment <= mark.moment:
-            self.reset(mark)
+        kept = self._transaction.readable.clock_marks.get(mark.boot, mark)
+        if kept.moment <= mark.moment:
+            self._transaction.changeable.clock_marks[mark.boot] = mark
+
+    def forget_but(self, newest: int) -> None:
+        kept = {mark.boot: mark for mark in self.marks()[:newest]}
+        self._transaction.changeable.clock_marks = kept
 
     def reset(self, mark: ClockReading) -> None:
-        self._transaction.changeable.clock = mark
+        self.forget_but(0)
+        self.put(mark)
 
 
 class InMemoryIdempotency(Records):

@@ -45,7 +45,11 @@ from protem.testing.in_memory_review_records import (
     InMemoryOffers,
     InMemoryOncall,
 )
-from protem.testing.in_memory_session_records import InMemorySessions, InMemorySpentProofs
+from protem.testing.in_memory_session_records import (
+    InMemoryDevices,
+    InMemorySessions,
+    InMemorySpentProofs,
+)
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
 T = TypeVar("T")
@@ -111,6 +115,7 @@ class _Transaction(Access):
         self.idempotency = InMemoryIdempotency(self)
         self.clock = InMemoryClock(self)
         self.sessions = InMemorySessions(self)
+        self.devices = InMemoryDevices(self)
         self.spent_proofs = InMemorySpentProofs(self)
         self.glass = InMemoryGlass(self)
         self.glass_codes = InMemoryGlassCodes(self)

@@ -15,6 +15,7 @@ from protem.domain.broken_glass import BrokenGlass
 from protem.domain.comments import Comment
 from protem.domain.delegations import Delegation, DelegationId
 from protem.domain.deliveries import Delivery
+from protem.domain.device_sign_ins import DeviceSignIn
 from protem.domain.directories import DirectoryGroup, DirectoryUser
 from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
@@ -59,8 +60,10 @@ class Tables:
     answers: dict[tuple[PrincipalId, str], tuple[RememberedAnswer, datetime]] = field(
         default_factory=dict
     )
-    clock: ClockReading | None = None
+    clock_marks: dict[str, ClockReading] = field(default_factory=dict)
     sessions: dict[bytes, SignInSession] = field(default_factory=dict)
+    sign_in_marks: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
+    devices: dict[bytes, DeviceSignIn] = field(default_factory=dict)
     spent_proofs: dict[bytes, datetime] = field(default_factory=dict)
     broken_glass: dict[GrantId, BrokenGlass] = field(default_factory=dict)
     glass_codes: dict[bytes, tuple[PrincipalId, datetime]] = field(default_factory=dict)
@@ -86,8 +89,10 @@ class Tables:
             accounts=dict(self.accounts),
             tokens=dict(self.tokens),
             answers=dict(self.answers),
-            clock=self.clock,
+            clock_marks=dict(self.clock_marks),
             sessions=dict(self.sessions),
+            sign_in_marks=dict(self.sign_in_marks),
+            devices=dict(self.devices),
             spent_proofs=dict(self.spent_proofs),
             broken_glass=dict(self.broken_glass),
             glass_codes=dict(self.glass_codes),

@@ -24,6 +24,7 @@ from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
 from protem.testing.approver_key_records_contract import StoreApproverKeyContract
+from protem.testing.device_records_contract import StoreDeviceContract
 from protem.testing.directory_records_contract import StoreDirectoryContract
 from protem.testing.glass_records_contract import StoreGlassContract
 from protem.testing.notice_records_contract import StoreNoticeContract
@@ -251,6 +252,7 @@ class StoreContract(
     StoreRequestContract,
     StoreAccountContract,
     StoreClockContract,
+    StoreDeviceContract,
     StoreSessionContract,
     StoreDirectoryContract,
     StoreApproverKeyContract,

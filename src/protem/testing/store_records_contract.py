@@ -41,22 +41,32 @@ from protem.testing.store_samples import (
 
 
 class StoreClockContract:
-    """The clock's mark."""
+    """The clock's marks."""
 
-    async def test_the_later_mark_is_kept(self, store: Store) -> None:
-        """A mark comes back equal, and an earlier one does not replace it unless vouched for."""
+    async def test_the_later_mark_of_each_boot_is_kept(self, store: Store) -> None:
+        """Marks come back equal, the latest first; an earlier one of a boot replaces none."""
 
-        def a_mark(minutes: int) -> ClockReading:
-            moment = START + minutes * MINUTE
-            return ClockReading(moment=moment, since_boot=MINUTE, boot=f"boot-{minutes}")
+        async def kept() -> list[ClockReading]:
+            return list(await store.read(lambda tx: tx.clock.marks()))
 
-        assert await store.read(lambda tx: tx.clock.get()) is None
-        for minutes, kept in ((5, 5), (4, 5), (6, 6)):
-            mark = a_mark(minutes)
+        assert await kept() == []
+        for minutes, boot in ((5, "a"), (4, "a"), (3, "b"), (6, "c"), (7, "a")):
+            mark = _a_mark(minutes, boot)
             await store.write(lambda tx, mark=mark: tx.clock.put(mark))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            assert await store.read(lambda tx: tx.clock.get()) == a_mark(kept)
-        await store.write(lambda tx: tx.clock.reset(a_mark(1)))
-        assert await store.read(lambda tx: tx.clock.get()) == a_mark(1)
+        assert await kept() == [_a_mark(7, "a"), _a_mark(6, "c"), _a_mark(3, "b")]
+        await store.write(lambda tx: tx.clock.forget_but(2))
+        assert await kept() == [_a_mark(7, "a"), _a_mark(6, "c")]
+
+    async def test_a_mark_that_is_vouched_for_replaces_all(self, store: Store) -> None:
+        """After a reset nothing is known of a later time, of this boot or of another."""
+        for boot in ("a", "b"):
+            await store.write(lambda tx, boot=boot: tx.clock.put(_a_mark(9, boot)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        await store.write(lambda tx: tx.clock.reset(_a_mark(1, "a")))
+        assert list(await store.read(lambda tx: tx.clock.marks())) == [_a_mark(1, "a")]
+
+
+def _a_mark(minutes: int, boot: str) -> ClockReading:
+    return ClockReading(moment=START + minutes * MINUTE, since_boot=minutes * MINUTE, boot=boot)
 
 
 class StoreRequestContract:

@@ -1,5 +1,6 @@
 """Asking: what policy lets through at once, what waits for people, what is refused."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,8 @@ from protem.services.cancel_request import cancel_request
 from protem.services.plan_command import plan_command
 from protem.services.request_access import request_access
 from protem.services.revise_request import revise_request
+from protem.services.surroundings import Limits
+from protem.services.view_grants import GrantFilter, list_grants
 
 from .conftest import ORDERS_DB, PUBLIC_HALF, SCOPES
 
@@ -64,6 +67,47 @@ async def test_personal_data_waits_for_a_second_person(company):
     assert asked.decision.outcome is Outcome.NEEDS_APPROVAL
     await company.reconciler.run_once()
     assert company.target.grants == {}
+
+
+async def test_nobody_buries_the_approvers(company):
+    """One principal's waiting requests are bounded; one that is withdrawn makes room, alone."""
+    around = replace(company.around, limits=Limits(most_waiting=3))
+    asked = [await request_access(around, company.dana, company.ask("emails")) for _ in range(3)]
+    before = await company.entries()
+    with pytest.raises(ConflictError, match="3 requests of yours wait") as refused:
+        await request_access(around, company.dana, company.ask("emails"))
+    assert str(refused.value.next_step).endswith(f"cancel {asked[0].grant.id}")
+    assert await company.entries() == before
+    assert (await request_access(around, company.dana, company.ask("orders"))).grant
+    assert (await request_access(around, company.eve, company.ask("emails"))).grant
+    await cancel_request(around, company.dana, asked[0].grant.id)
+    assert (await request_access(around, company.dana, company.ask("emails"))).grant
+    with pytest.raises(ConflictError):
+        await request_access(around, company.dana, company.ask("emails"))
+
+
+async def test_one_request_is_found_below_ten_thousand_others(company):
+    """What waits for somebody is on one of a few pages, however much waits for others."""
+    buried = await request_access(company.around, company.dana, company.ask("emails"))
+
+    def flood(transaction):
+        by_omar = {"principal": company.omar.id}
+        for _ in range(10_000):
+            grant_id = company.around.randomness.grant_id(company.clock.now())
+            transaction.grants.add(replace(buried.grant, id=grant_id, **by_omar))
+            transaction.requests.add(replace(buried.revision, grant_id=grant_id, **by_omar))
+
+    company.clock.advance(timedelta(seconds=1))
+    await company.store.write(flood)
+    wanted, found = GrantFilter(to_review=True, limit=20), []
+    for _ in range(11):
+        page = await list_grants(company.around, company.omar, wanted)
+        found += [view.grant.id for view in page.views]
+        if page.next is None:
+            break
+        wanted = replace(wanted, before=page.next)
+    assert found == [buried.grant.id]
+    assert page.next is None
 
 
 @pytest.mark.parametrize("changes", [{"ticket": ""}, {"reason": ""}, {"minutes": 61}])

@@ -1,13 +1,20 @@
 """Sessions: their facts, their end by idleness and by age, and who may end which."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from protem.domain.bearer_tokens import SESSION_IDLE, SESSION_LIFETIME, fingerprint
-from protem.domain.errors import DeniedError, NotFoundError, UnauthenticatedError
-from protem.domain.principals import Principal
+from protem.domain.device_sign_ins import LIFETIME, DeviceVerdict
+from protem.domain.errors import (
+    DeniedError,
+    NotFoundError,
+    RetryLaterError,
+    UnauthenticatedError,
+)
+from protem.domain.principals import Principal, PrincipalKind
 from protem.domain.sign_in_sessions import MAX_CLIENT, SignInMethod
 from protem.identity.local import LocalIdentity
 from protem.ports.store import Account
@@ -21,7 +28,14 @@ from protem.services.manage_sessions import (
     session_of,
 )
 from protem.services.open_session import new_session
-from protem.services.sign_in import sign_in, sign_in_by_consent, sign_out
+from protem.services.sign_in import sign_in, sign_out
+from protem.services.sign_in_by_device import (
+    MOST_PENDING,
+    answer_device,
+    begin_device_sign_in,
+    look_at_device,
+    redeem_device_code,
+)
 from protem.testing.manual_clock import ManualClock
 from tests.integration.control_plane_in_memory import build, local
 
@@ -45,6 +59,13 @@ async def come_in(around, who=ADA, client="protem/1"):
     """Sign in with a one-time token; return the session's token."""
     issued = await issue_token(around, "operator", who.id)
     return (await sign_in(around, issued.token, client=client)).token
+
+
+async def come_in_by_device(around, who=ADA):
+    """Sign a terminal in from a browser; return its session's token."""
+    codes = await begin_device_sign_in(around, said="somewhere", address="127.0.0.1")
+    await answer_device(around, who, codes.user_code, DeviceVerdict.APPROVED)
+    return (await redeem_device_code(around, codes.device_code)).token
 
 
 async def proves(around, token):
@@ -168,11 +189,85 @@ async def test_disabling_ends_sessions_with_their_facts(around):
 
 async def test_a_session_by_device_code_is_told_apart(around):
     """It is the person's for most things, and not for those that a stolen one must not do."""
-    lent = (await sign_in_by_consent(around, ADA.id, client="somewhere")).token
+    lent = await come_in_by_device(around)
     assert await proves(around, lent)
     with pytest.raises(DeniedError):
         await refuse_if_lent(around, lent)
     await refuse_if_lent(around, await come_in(around))
+
+
+class LooksBeforeItWrites:
+    """A store whose readers all have their answer before one of them writes."""
+
+    def __init__(self, store):
+        self.write, self._read = store.write, store.read
+
+    async def read(self, work):
+        """Read, and let others read."""
+        found = await self._read(work)
+        await asyncio.sleep(0)
+        return found
+
+
+async def test_a_terminals_code_makes_one_session_whatever_was_asked_at_once(around):
+    """Of two that redeem it at the same moment one comes in."""
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    assert await redeem_device_code(around, codes.device_code) is None
+    await answer_device(around, ADA, codes.user_code, DeviceVerdict.APPROVED)
+    slow = replace(around, store=LooksBeforeItWrites(around.store))
+    both = await asyncio.gather(
+        *(redeem_device_code(slow, codes.device_code) for _ in range(2)), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in both) == ["SignedIn", "UnauthenticatedError"]
+    assert len(await list_sessions(around, ADA)) == 1
+
+
+async def test_a_terminal_waits_for_ten_minutes_and_for_one_answer(around):
+    """Too late, answered before, of a program, or unknown: there is no such code."""
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    program = replace(ADA, kind=PrincipalKind.WORKLOAD)
+    with pytest.raises(DeniedError):
+        await answer_device(around, program, codes.user_code, DeviceVerdict.APPROVED)
+    around.clock.advance(LIFETIME - timedelta(seconds=1))
+    typed = codes.user_code.replace("-", " ").lower()
+    assert (await look_at_device(around, typed)).user_code == codes.user_code
+    around.clock.advance(timedelta(seconds=1))
+    for code in (codes.user_code, "", "\u202e", "x" * 100_000):
+        with pytest.raises(NotFoundError):
+            await answer_device(around, ADA, code, DeviceVerdict.APPROVED)
+    with pytest.raises(UnauthenticatedError):
+        await redeem_device_code(around, codes.device_code)
+    fresh = await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    await answer_device(around, ADA, fresh.user_code, DeviceVerdict.DENIED)
+    with pytest.raises(NotFoundError):
+        await answer_device(around, BEN, fresh.user_code, DeviceVerdict.APPROVED)
+    with pytest.raises(DeniedError):
+        await redeem_device_code(around, fresh.device_code)
+    with pytest.raises(UnauthenticatedError):
+        await redeem_device_code(around, fresh.device_code)
+
+
+async def test_an_account_disabled_meanwhile_signs_in_no_terminal(around):
+    """The yes came before; the code is used up all the same."""
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    await answer_device(around, ADA, codes.user_code, DeviceVerdict.APPROVED)
+    await disable_account(around, "operator", ADA.id)
+    for _ in range(2):
+        with pytest.raises(UnauthenticatedError):
+            await redeem_device_code(around, codes.device_code)
+
+
+async def test_terminals_that_wait_are_bounded_and_forgotten(around):
+    """Anybody can ask: what asked too long ago makes room."""
+    for _ in range(MOST_PENDING):
+        await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    with pytest.raises(RetryLaterError):
+        await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    around.clock.advance(LIFETIME)
+    await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    around.clock.advance(LIFETIME)
+    await keep_sessions(around)
+    assert await around.store.read(lambda view: view.devices.count()) == 0
 
 
 def test_a_provider_may_have_a_lifetime_of_its_own(around):

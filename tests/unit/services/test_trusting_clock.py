@@ -78,9 +78,21 @@ async def test_the_mark_outlives_a_restart(company):
         restarted.check_steady()
 
 
+async def test_a_machine_finds_its_own_mark_beside_a_later_one(company):
+    """Another machine's mark, kept after ours, does not hide how long we were away."""
+    away, start = 10 * MINUTE, company.clock.now()
+    await keep_time(company.store, company.clock)
+    other = ManualClock(start + MINUTE, boot="another")
+    await keep_time(company.store, other)
+    restarted = ManualClock(start - YEARS, boot=company.clock.reading.boot)
+    restarted.advance(away)
+    await recall_time(company.store, restarted)
+    assert restarted.now() == start + away
+
+
 async def test_each_beginning_keeps_the_mark_that_its_expiry_counts_from(company, active):
     """A machine that is rebooted right after, with its clock set back, ends the grant in time."""
-    kept = await company.store.read(lambda view: view.clock.get())
+    (kept,) = await company.store.read(lambda view: view.clock.marks())
     assert kept.moment == active.activated_at
     company.clock.advance(MINUTE)
     await extend_grant(company.around, company.dana, active.id, MINUTE)

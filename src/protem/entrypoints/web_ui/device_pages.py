@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from protem.entrypoints.http_api.serving import serving
+from protem.domain.device_sign_ins import DeviceVerdict
 from protem.entrypoints.web_ui.page_route import page_router
 from protem.entrypoints.web_ui.rendering import render
 from protem.entrypoints.web_ui.visitors import around_of, posted, visitor
-from protem.services.sign_in_by_device import DeviceVerdict
+from protem.services.sign_in_by_device import answer_device, look_at_device
 
 router = page_router()
 
@@ -21,7 +21,7 @@ router = page_router()
 async def get_device(request: Request, code: str = "") -> Response:
     """Ask for the code, or show the terminal that has it."""
     await visitor(request)
-    asked = serving(request).devices.look(around_of(request), code) if code else None
+    asked = await look_at_device(around_of(request), code) if code else None
     return render(request, "device.html", asked=asked, done="")
 
 
@@ -30,5 +30,5 @@ async def post_device(request: Request) -> Response:
     """Sign the terminal in, or refuse it."""
     sender, form = await posted(request)
     verdict = DeviceVerdict.APPROVED if form["verdict"] == "approve" else DeviceVerdict.DENIED
-    serving(request).devices.decide(around_of(request), sender.principal, form["code"], verdict)
+    await answer_device(around_of(request), sender.principal, form["code"], verdict)
     return render(request, "device.html", asked=None, done=verdict.value)
