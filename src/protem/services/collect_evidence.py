@@ -5,8 +5,8 @@ one cannot be had. Not here: how a target does it (``ports.connector``), or what
 a request that lacks what a rule asks for is denied by that rule.
 
 Invariants:
-- Whoever policy denies anyway learns nothing of the target.
-- Nothing is ever raised for evidence that cannot be had, but for a bug: it is noted, with why.
+- Whoever is refused anyway, by policy or because too much waits, learns nothing of the target.
+- Evidence that cannot be had raises nothing: it is noted, with why.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from protem.domain.request_wording import changed_tables
 from protem.domain.requests import RequestRevision
 from protem.ports.connector import RehearsesStatements
 from protem.services.ask_policy import foresee_policy
+from protem.services.refuse_flood import refuse_flood
 from protem.services.surroundings import Surroundings
 
 LONGEST_WAIT = timedelta(seconds=10)
@@ -32,12 +33,18 @@ LONGEST_WAIT = timedelta(seconds=10)
 async def collect_evidence(
     around: Surroundings, principal: Principal, revision: RequestRevision, *, explain: bool
 ) -> RequestRevision:
-    """Return ``revision`` with what policy asks for, and an EXPLAIN if the requester wants one."""
+    """Return ``revision`` with what policy asks for, and an EXPLAIN if the requester wants one.
+
+    Raises:
+        ConflictError: so many of the requester's requests wait already that this one cannot.
+    """
     now = around.clock.now()
     decision = foresee_policy(around, revision, principal, now)
     wished = {EvidenceKind.EXPLAIN} if explain else set()
     if decision.outcome is Outcome.DENIED or not decision.evidence | wished:
         return revision
+    if decision.outcome is Outcome.NEEDS_APPROVAL and revision.number == 1:
+        await around.store.read(lambda view: refuse_flood(around, view, revision.principal, more=1))
     exhibits = [
         await _exhibit(around, revision, kind, now) for kind in sorted(decision.evidence | wished)
     ]

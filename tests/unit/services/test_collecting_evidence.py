@@ -7,7 +7,7 @@ import pytest
 
 from protem.domain.approvals import Verdict
 from protem.domain.decisions import Outcome, PolicyDeniedError
-from protem.domain.errors import InvalidError, RefusedError
+from protem.domain.errors import ConflictError, InvalidError, RefusedError
 from protem.domain.evidence import EvidenceKind, Rehearsal
 from protem.domain.grants import GrantState
 from protem.domain.notices import review_wanted
@@ -179,3 +179,13 @@ async def test_a_hostile_link_is_refused_before_anything_is_on_record(company):
             company.around, company.dana, replace(company.ask("orders"), links=("javascript:x",))
         )
     assert await company.entries() == []
+
+
+async def test_whoever_buries_the_approvers_gets_nothing_tried(company):
+    """Over the bound of what may wait, the refusal comes before the target is asked."""
+    asks_for(company)
+    company.around = replace(company.around, limits=replace(company.around.limits, most_waiting=1))
+    await request_access(company.around, company.dana, company.ask("update"))
+    with pytest.raises(ConflictError, match="wait for approval already"):
+        await request_access(company.around, company.dana, company.ask("update"))
+    assert company.connector.calls.count("rehearse") == 1
