@@ -24,7 +24,7 @@ from protem.entrypoints.cli.session import (
     run_session,
     termination_as_exit,
 )
-from protem.entrypoints.cli.terminal import data
+from protem.entrypoints.cli.terminal import data, say
 from protem.entrypoints.cli.waiting import StillPendingError
 
 
@@ -103,6 +103,8 @@ def run_wish(wish: Wish, patience: float | None, *, keep: bool) -> int:
         access = Access(client)
         try:
             if wish.break_glass:
+                if wish.explain:
+                    say("protem: no EXPLAIN is taken: an emergency waits for nothing")
                 access.break_glass(wish, inputs)
             else:
                 access.ask(wish, inputs, patience)
