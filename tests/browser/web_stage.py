@@ -19,6 +19,7 @@ import uvicorn
 from tests.integration.control_plane_in_memory import HALF, Stage, ask_body, local, running
 
 from protem.domain.bearer_tokens import fingerprint
+from protem.domain.evidence import Rehearsal
 from protem.domain.identifiers import GroupName, TargetName
 from protem.domain.plans import Finding, Plan, Trait
 from protem.domain.principals import Principal
@@ -100,6 +101,7 @@ def _plans() -> dict[tuple[str, ...], Plan]:
             ),
             held_by_everyone=everyone,
             traits=frozenset({Trait.WRITES, Trait.LOCKS_ROWS}),
+            rehearsal=Rehearsal(statement=FIX[2]),
             findings=(
                 Finding(code="trigger", message="updates fire trigger orders_audit on shop.orders"),
             ),

@@ -24,7 +24,13 @@ from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.instants import format_instant, parse_instant
 from protem.domain.principals import PrincipalId
-from protem.domain.request_wording import END_CAUSES, RISKS, describe_need, privilege_text
+from protem.domain.request_wording import (
+    END_CAUSES,
+    RISKS,
+    describe_need,
+    exhibit_text,
+    privilege_text,
+)
 from protem.domain.requests import RequestRevision
 
 FORMAT = "protem.dev/notice/v1"
@@ -213,6 +219,9 @@ def _request_lines(revision: RequestRevision) -> Iterator[tuple[str, str]]:
     for label, text in (("Reason", revision.reason), ("Ticket", revision.ticket)):
         if text:
             yield label, _cut(text)
+    said = [exhibit_text(each) for each in revision.evidence.exhibits]
+    if revision.evidence:
+        yield "Evidence", _cut("\n".join((*said, *revision.evidence.links)))
 
 
 def _missing(need: ApprovalRequirement) -> str:

@@ -40,6 +40,7 @@ def about_request(
         reason=revision.reason,
         ticket=revision.ticket,
         requester=requester,
+        exhibits=revision.evidence.exhibits,
     )
 
 

@@ -17,6 +17,7 @@ from protem.domain import canonical_json
 from protem.domain.commands import Command
 from protem.domain.durations import check_duration
 from protem.domain.errors import InvalidError
+from protem.domain.evidence import Evidence
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
 from protem.domain.plans import Plan
 from protem.domain.principals import PrincipalId
@@ -37,6 +38,7 @@ class RequestRevision:
         plan: scope, traits and findings as the planner derived them from ``command``.
         break_glass: asked in an emergency: nobody approves, everybody is alarmed. In the
             canonical form only when it is so.
+        evidence: links, and what the target said of it; in the canonical form when there is any.
         requester_person: the person behind an agent that asks; None: the principal itself. Not
             part of the digest: it says who may not approve, never what is granted.
 
@@ -56,6 +58,7 @@ class RequestRevision:
     ticket: str = ""
     requester_person: PrincipalId | None = None
     break_glass: bool = False
+    evidence: Evidence = Evidence()  # noqa: RUF009  # immutable
     _canonical: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class RequestRevision:
             "reason": self.reason,
             "ticket": self.ticket,
             **({"break_glass": True} if self.break_glass else {}),
+            **({"evidence": self.evidence.to_json()} if self.evidence else {}),
         }
 
     def canonical_bytes(self) -> bytes:

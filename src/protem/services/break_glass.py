@@ -187,6 +187,7 @@ def _notice(principal: Principal, revision: RequestRevision, at: datetime) -> No
         ("where", str(revision.target)),
         ("why", revision.reason),
         ("ticket", revision.ticket),
+        ("evidence", "\n".join(revision.evidence.links)),
         ("command", command),
         ("profile", revision.profile or ""),
         ("for", format_duration(revision.duration)),

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from protem.domain.commands import Command
-from protem.domain.decisions import Decision, PolicyAction, tagged_privileges
+from protem.domain.decisions import Decision, tagged_privileges
 from protem.domain.errors import NotFoundError, UnplannableError
+from protem.domain.evidence import Evidence
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
 from protem.domain.observations import Capabilities
 from protem.domain.plans import Finding, Plan, Trait
@@ -19,7 +20,7 @@ from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.domain.scopes import Privilege
 from protem.domain.targets import Target
-from protem.services.ask_policy import ask_policy
+from protem.services.ask_policy import foresee_policy
 from protem.services.surroundings import Surroundings
 
 _MOST_NAMED = 10
@@ -33,6 +34,8 @@ class Ask:
 
     Attributes:
         profile: ask for a named scope; the command then is the program alone.
+        links: what the requester points at as evidence.
+        explain: let the target say how it would run the statement, even if no rule asks for it.
     """
 
     target: TargetName
@@ -41,6 +44,8 @@ class Ask:
     reason: str = ""
     ticket: str = ""
     profile: ProfileName | None = None
+    links: tuple[str, ...] = ()
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,7 @@ async def plan_command(around: Surroundings, principal: Principal, ask: Ask) -> 
     now = around.clock.now()
     return PlannedRequest(
         revision=revision,
-        decision=ask_policy(around, PolicyAction.REQUEST, revision, principal=principal, at=now),
+        decision=foresee_policy(around, revision, principal, now),
         capabilities=around.catalogue.connector(ask.target).capabilities,
     )
 
@@ -84,6 +89,7 @@ async def draft_revision(
         reason=ask.reason,
         ticket=ask.ticket,
         requester_person=principal.other_person,
+        evidence=Evidence(links=ask.links),
     )
 
 

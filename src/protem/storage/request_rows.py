@@ -16,6 +16,7 @@ from protem.domain import canonical_json
 from protem.domain.approvals import Approval, Verdict
 from protem.domain.commands import Command
 from protem.domain.errors import ConflictError
+from protem.domain.evidence import Evidence
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
 from protem.domain.plans import Finding, Plan, Trait
 from protem.domain.principals import PrincipalId
@@ -79,6 +80,7 @@ def to_revision(row: Row) -> RequestRevision:
         ticket=form["ticket"],
         requester_person=None if person == principal else PrincipalId.parse(person),
         break_glass=form.get("break_glass", False),
+        evidence=Evidence.from_json(form.get("evidence", {})),
     )
 
 

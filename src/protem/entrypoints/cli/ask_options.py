@@ -52,6 +52,8 @@ class Wish:
     profile: str | None = None
     break_glass: bool = False
     confirm_target: str | None = None
+    links: tuple[str, ...] = ()
+    explain: bool = False
 
     def to_ask(self, inputs: dict[str, str]) -> dict[str, Any]:
         """Return the body of a request."""
@@ -60,7 +62,13 @@ class Wish:
             "command": {"argv": list(self.argv), "inputs": inputs},
             "duration_seconds": self.seconds,
         }
-        optional = {"reason": self.reason, "ticket": self.ticket, "profile": self.profile}
+        evidence = {"links": list(self.links), "explain": self.explain}
+        optional: dict[str, Any] = {
+            "reason": self.reason,
+            "ticket": self.ticket,
+            "profile": self.profile,
+            "evidence": evidence if self.links or self.explain else None,
+        }
         return ask | {name: value for name, value in optional.items() if value}
 
 
@@ -82,6 +90,27 @@ def why_options(command: _Command) -> _Command:
     ):
         command = option(command)
     return command
+
+
+def link_option(command: _Command) -> _Command:
+    """Add ``--evidence``."""
+    return click.option(
+        "--evidence",
+        "links",
+        multiple=True,
+        metavar="URL",
+        help="An alert or plan that speaks for it, for approvers; can be given again.",
+    )(command)
+
+
+def evidence_options(command: _Command) -> _Command:
+    """Add ``--evidence`` and ``--explain``."""
+    explain = click.option(
+        "--explain",
+        is_flag=True,
+        help="Let the database say how it would run it, for approvers.",
+    )
+    return link_option(explain(command))
 
 
 def break_glass_options(command: _Command) -> _Command:

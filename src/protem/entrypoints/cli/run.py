@@ -13,6 +13,7 @@ from protem.entrypoints.cli.ask_options import (
     Length,
     Wish,
     break_glass_options,
+    evidence_options,
     read_inputs,
     why_options,
 )
@@ -23,13 +24,14 @@ from protem.entrypoints.cli.session import (
     run_session,
     termination_as_exit,
 )
-from protem.entrypoints.cli.terminal import data
+from protem.entrypoints.cli.terminal import data, say
 from protem.entrypoints.cli.waiting import StillPendingError
 
 
 @click.command(name="run", context_settings={"allow_interspersed_args": False})
 @click.option("--on", "target", metavar="TARGET", help="Where, by its name in the catalogue.")
 @why_options
+@evidence_options
 @break_glass_options
 @click.option("--no-wait", is_flag=True, help="Print the id and leave when people must approve.")
 @click.option("--wait", type=Length(), metavar="TIME", help="Wait at most this long for people.")
@@ -43,6 +45,8 @@ def command(  # noqa: PLR0913  # one parameter for each option
     seconds: int,
     reason: str,
     ticket: str,
+    links: tuple[str, ...],
+    explain: bool,
     break_glass: bool,
     confirm_target: str | None,
     no_wait: bool,
@@ -74,6 +78,8 @@ def command(  # noqa: PLR0913  # one parameter for each option
         seconds=seconds,
         reason=reason,
         ticket=ticket,
+        links=links,
+        explain=explain,
         break_glass=break_glass,
         confirm_target=confirm_target,
     )
@@ -97,6 +103,8 @@ def run_wish(wish: Wish, patience: float | None, *, keep: bool) -> int:
         access = Access(client)
         try:
             if wish.break_glass:
+                if wish.explain:
+                    say("protem: no EXPLAIN is taken: an emergency waits for nothing")
                 access.break_glass(wish, inputs)
             else:
                 access.ask(wish, inputs, patience)

@@ -18,6 +18,7 @@ from protem.domain.approver_keys import KeyKind
 from protem.domain.commands import Command
 from protem.domain.durations import check_duration
 from protem.domain.errors import InvalidError
+from protem.domain.evidence import MAX_LINK, MAX_LINKS
 from protem.domain.identifiers import GroupName, ProfileName, TargetName
 from protem.domain.orders import PublicHalf
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
@@ -44,6 +45,15 @@ class CommandBody(Body):
     inputs: dict[str, str] = {}
 
 
+class EvidenceBody(Body):
+    """Links to what speaks for it, and whether the target shall say how it would run it."""
+
+    links: Annotated[
+        list[Annotated[str, Field(max_length=MAX_LINK)]], Field(max_length=MAX_LINKS)
+    ] = []
+    explain: bool = False
+
+
 class AskBody(Body):
     """What is asked for."""
 
@@ -53,6 +63,7 @@ class AskBody(Body):
     reason: Annotated[str, Field(max_length=2_000)] | None = None
     ticket: Annotated[str, Field(max_length=128)] | None = None
     profile: _Name | None = None
+    evidence: EvidenceBody = EvidenceBody()
 
     def ask(self) -> Ask:
         """Return it in the inside's words."""
@@ -63,6 +74,8 @@ class AskBody(Body):
             reason=self.reason or "",
             ticket=self.ticket or "",
             profile=None if self.profile is None else ProfileName(self.profile),
+            links=tuple(self.evidence.links),
+            explain=self.evidence.explain,
         )
 
 
