@@ -20,9 +20,10 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-async def stage(monkeypatch):
+async def stage(monkeypatch, request):
     """A control plane with a chat and a mail channel, on a clock of ours, whose loops run fast."""
-    monkeypatch.setattr(background_loops, "_REMIND_EVERY_SECONDS", 0.02)
+    rounds = getattr(request, "param", 0.02)
+    monkeypatch.setattr(background_loops, "_REMIND_EVERY_SECONDS", rounds)
     monkeypatch.setattr(deliver_notices, "LOOK_EVERY", timedelta(seconds=0.02))
     chat, clock = channel(), ManualClock()
     names = ("requester", "reviewer", "stranger")
@@ -147,6 +148,13 @@ async def test_a_review_that_is_owed_is_told_at_the_end_and_each_day_until_it_is
     stage.clock.advance(DAY)
     assert await remind_of_reviews(stage.plane.around) == 0
     assert len(due(stage)) == 3
+
+
+@pytest.mark.parametrize("stage", [3_600], indirect=True)
+async def test_the_first_word_of_an_owed_review_comes_with_the_end(stage):
+    """From the transaction of the end, without waiting for a round."""
+    await broken(stage)
+    await until(lambda: due(stage))
 
 
 async def test_a_review_that_is_owed_is_told_to_who_may_give_it(stage):

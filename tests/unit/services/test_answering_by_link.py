@@ -75,9 +75,9 @@ def approve(company, token, verdict=Verdict.APPROVE):
 
 async def is_over(company, token):
     """A link neither shows nor answers anything, and says the same in both cases."""
-    for attempt in (view_by_link(company.around, token), approve(company, token)):
+    for attempt in (lambda: view_by_link(company.around, token), lambda: approve(company, token)):
         with pytest.raises(LinkOverError) as raised:
-            await attempt
+            await attempt()
         assert str(raised.value) == str(LinkOverError())
     return True
 
@@ -110,6 +110,17 @@ async def test_a_link_answers_once(company, mail):
     token = (await links(company, mail))["omar"]
     await approve(company, token, Verdict.DENY)
     assert await is_over(company, token)
+    left = company.store._tables.answer_links.values()
+    assert {link.person.subject for link in left} == {"olga"}
+
+
+async def test_a_mail_that_comes_late_brings_no_link_to_what_it_does_not_show(company, mail):
+    """Edited before it was sent: the mail of the old text is not sent, that of the new is."""
+    asked = await ask(company)
+    edited = company.ask("emails", minutes=14)
+    revised = await revise_request(company.around, company.dana, asked.grant.id, edited)
+    await deliver(company)
+    assert {notice.digest for _, notice, _ in mail.handed} == {revised.revision.digest}
 
 
 async def test_looking_changes_nothing(company, mail):
