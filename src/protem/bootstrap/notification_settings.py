@@ -81,7 +81,7 @@ class MailSettings(ChannelSettings):
     password: SecretReference | None = None
     sender: MailAddress
     to: list[MailAddress] = Field(min_length=1, max_length=100)
-    people: dict[str, MailAddress] = Field(default={}, max_length=1_000)
+    people: dict[str, MailAddress] = Field(default={}, max_length=500)
     answer_by_link: bool = False
 
     @field_validator("people")

@@ -82,11 +82,12 @@ class DeliverNotices:
 
     async def _deliver_to(self, person: PrincipalId, notice: Notice) -> None:
         """Send one person their copy, if it is still for them; a link in it is made just before."""
-        if self.channel.personal is None:
-            return  # the settings tell nobody apart any more
+        personal = self.channel.personal
+        if personal is None or person not in personal.people:
+            return  # the settings have no address of theirs any more
         copy = await make_answer_link(self.around, self.channel, notice, person)
         if copy is not None:
-            await self.channel.personal.deliver_to(person, notice, copy.way)
+            await personal.deliver_to(person, notice, copy.way)
 
 
 async def forget_old(around: Surroundings) -> int:

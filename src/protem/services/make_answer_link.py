@@ -50,53 +50,52 @@ async def make_answer_link(
 ) -> Copy | None:
     """Return what the person is sent; None when the notice is not, or no longer, for them."""
     now = around.clock.now()
-    token = around.randomness.token()
 
-    def work(transaction: Transaction) -> Copy | None:
-        try:
-            person = around.identity.lookup(transaction, person_id)
-            if notice.kind is NoticeKind.REVIEW_DUE:
-                return _if_owed(around, transaction, notice, person, now)
-            if notice.kind is not NoticeKind.REVIEW_WANTED:
-                return Copy()
-            revision, plain = _asked(around, transaction, notice, person, now)
-        except (NotFoundError, ConflictError, DeniedError):
+    def look(view: Transaction) -> RequestRevision | None:
+        """Return what is asked of them, None for what only tells."""
+        person = around.identity.lookup(view, person_id)
+        if notice.kind is NoticeKind.REVIEW_DUE:
+            _refuse_unless_owed(around, view, notice, person, now)
+        if notice.kind is not NoticeKind.REVIEW_WANTED:
             return None
-        if not (plain and channel.answer_by_link) or notice.page_only:
-            return Copy()
-        link = AnswerLink(
-            person=person_id,
-            grant_id=revision.grant_id,
-            revision=revision.number,
-            digest=revision.digest,
-            channel=channel.name,
-            expires_at=now + LASTS,
-        )
-        transaction.answer_links.add(fingerprint(token), link)
-        path = Secret(f"{ANSWERS}/{token.reveal()}")
-        return Copy(way=AnswerWay(path=path, until=link.expires_at))
+        revision, plain = _asked(around, view, notice, person, now)
+        may_link = plain and channel.answer_by_link and not notice.page_only
+        return revision if may_link else None
 
-    return await around.store.write(work)
+    try:
+        revision = await around.store.read(look)
+    except (NotFoundError, ConflictError, DeniedError):
+        return None
+    if revision is None:
+        return Copy()
+    token = around.randomness.token()
+    link = AnswerLink(
+        person=person_id,
+        grant_id=revision.grant_id,
+        revision=revision.number,
+        digest=revision.digest,
+        channel=channel.name,
+        expires_at=now + LASTS,
+    )
+    await around.store.write(lambda tx: tx.answer_links.add(fingerprint(token), link))
+    path = Secret(f"{ANSWERS}/{token.reveal()}")
+    return Copy(way=AnswerWay(path=path, until=link.expires_at))
 
 
 def _asked(
-    around: Surroundings,
-    transaction: Transaction,
-    notice: Notice,
-    person: Principal,
-    now: datetime,
+    around: Surroundings, view: Transaction, notice: Notice, person: Principal, now: datetime
 ) -> tuple[RequestRevision, bool]:
     """Return what they are asked, and whether an answer without a signature would do.
 
     Raises:
         NotFoundError, ConflictError, DeniedError: they are not asked now.
     """
-    grant = transaction.grants.get(_about(notice))
-    revision = under_review(transaction, grant, notice.digest or "", now)
-    given = transaction.approvals.of(grant.id, revision.number)
+    grant = view.grants.get(_about(notice))
+    revision = under_review(view, grant, notice.digest or "", now)
+    given = view.approvals.of(grant.id, revision.number)
     if any(one.person == person.person for one in given):
         raise ConflictError("this person has answered")
-    case = review_case(around, transaction, grant, revision, now)
+    case = review_case(around, view, grant, revision, now)
     admitted = admit_reviewer(case, person, Verdict.DENY).principal  # its turn is looked at below
     missing = case.progress(case.count()).missing
     if missing and not any(need.admits(admitted) for need in missing):
@@ -108,11 +107,11 @@ def _asked(
     return revision, True
 
 
-def _if_owed(
+def _refuse_unless_owed(
     around: Surroundings, view: Transaction, notice: Notice, person: Principal, now: datetime
-) -> Copy | None:
-    broken = view.glass.get(_about(notice))
-    return Copy() if may_review_glass(around, view, broken, person, now) else None
+) -> None:
+    if not may_review_glass(around, view, view.glass.get(_about(notice)), person, now):
+        raise DeniedError("the review is not theirs to give")
 
 
 def _about(notice: Notice) -> GrantId:

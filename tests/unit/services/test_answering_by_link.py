@@ -14,19 +14,26 @@ from protem.domain.errors import DeniedError, RetryLaterError
 from protem.domain.grants import GrantState
 from protem.domain.notices import NoticeKind
 from protem.domain.secret import Secret
+from protem.services.activate_grant import activate_grant
 from protem.services.answer_by_link import LinkOverError, answer_by_link, view_by_link
 from protem.services.cancel_request import cancel_request
 from protem.services.channels import Channel
 from protem.services.deliver_notices import DeliverNotices, forget_old
+from protem.services.extend_grant import extend_grant
 from protem.services.make_answer_link import ANSWERS
 from protem.services.manage_delegations import DelegationAsked, add_delegation
 from protem.services.review_request import NotYourTurnError, review_request
 from protem.services.revise_request import revise_request
 from protem.testing.in_memory_notifier import InMemoryPersonalNotifier
 
+from .conftest import PUBLIC_HALF
 from .review_company import OWNERS, TWO_STAGES, ask, hire, under, yes
 
 SECOND = timedelta(seconds=1)
+OWNERS_EXTEND = """@id("longer") @approvals("1") @approvers("db-owners") permit (
+  principal in Protem::Group::"engineers", action == Protem::Action::"extend", resource
+);
+"""
 
 
 @pytest.fixture
@@ -350,3 +357,30 @@ async def test_what_was_answered_before_it_was_sent_is_not_sent(company, mail):
     await review_request(company.around, company.omar, yes(asked))
     await deliver(company)
     assert [who for who, notice, _ in mail.handed if notice.kind is NoticeKind.REVIEW_WANTED] == []
+
+
+async def test_who_has_no_address_any_more_is_passed_over(company, mail):
+    """The settings changed between the request and its delivery: dropped, not given up."""
+    await ask(company)
+    mail.people -= {company.omar.id}
+    assert set(await links(company, mail)) == {"olga"}
+    later = company.clock.now() - timedelta(days=1)
+    lost = await company.store.read(lambda view: view.notices.given_up(since=later, limit=9))
+    assert lost == ()
+
+
+async def test_more_time_is_granted_by_a_link(company, mail):
+    """An extension that waits is answered like a request, and its grant goes on at once."""
+    asked = await ask(company)
+    under(company, f"{OWNERS}{OWNERS_EXTEND}")
+    await review_request(company.around, company.omar, yes(asked))
+    await activate_grant(company.around, company.dana, asked.grant.id, PUBLIC_HALF)
+    await company.reconciler.run_once()
+    before = (await company.stored(asked.grant.id)).expires_at
+    longer = timedelta(minutes=5)
+    await extend_grant(company.around, company.dana, asked.grant.id, longer, "still at it")
+    token = (await links(company, mail))["olga"]
+    seen = await view_by_link(company.around, token)
+    assert seen.view.proposed is not None
+    after = await approve(company, token)
+    assert after.expires_at == before + longer
