@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protem.bootstrap.notification_settings import ChannelSettings, MailSettings
 from protem.bootstrap.settings import Settings
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import NoticeKind
+from protem.domain.principals import PrincipalId
+from protem.domain.web_addresses import is_protected
 from protem.ports.clock import Clock
 from protem.ports.notifier import Notifier
 from protem.services.channels import Channel
+
+if TYPE_CHECKING:
+    from protem.notifications.mail import MailNotifier
 
 
 def declared_channels(settings: Settings, folder: Path, *, clock: Clock) -> Iterator[Channel]:
@@ -38,10 +45,21 @@ def declared_channels(settings: Settings, folder: Path, *, clock: Clock) -> Iter
         )
         yield _channel(notifier, table)
     for name, mail in settings.notifications.mail.items():
-        yield _channel(_mail(name, mail, folder, public_url), mail)
+        _check_links(name, mail, settings.server.public_url)
+        sender = _mail(name, mail, folder, public_url)
+        channel = _channel(sender, mail)
+        yield replace(channel, personal=sender, answer_by_link=mail.answer_by_link)
 
 
-def _mail(name: str, table: MailSettings, folder: Path, public_url: str) -> Notifier:
+def _check_links(name: str, table: MailSettings, public_url: str | None) -> None:
+    if table.answer_by_link and not is_protected(public_url or ""):
+        raise InvalidError(
+            f"notifications.mail.{name}.answer_by_link: a link that answers is sent for"
+            " an https server.public_url alone"
+        )
+
+
+def _mail(name: str, table: MailSettings, folder: Path, public_url: str) -> MailNotifier:
     try:
         from protem.notifications.mail import MailNotifier, MailServer  # noqa: PLC0415  # an extra
     except ImportError as error:
@@ -57,7 +75,12 @@ def _mail(name: str, table: MailSettings, folder: Path, public_url: str) -> Noti
         password=password,
     )
     return MailNotifier(
-        name=name, server=server, sender=table.sender, to=table.to, public_url=public_url
+        name=name,
+        server=server,
+        sender=table.sender,
+        to=table.to,
+        public_url=public_url,
+        people={PrincipalId.parse(one): address for one, address in table.people.items()},
     )
 
 

@@ -5,6 +5,7 @@ Here: the tables. Not here: the channels made of them (declared_channels).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +15,7 @@ from protem.bootstrap.settings_table import SettingsTable, Text
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import NoticeKind
+from protem.domain.principals import PrincipalId
 from protem.domain.web_addresses import checked_address
 
 ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -26,7 +28,8 @@ MailAddress = Annotated[
 ]
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _MAIL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
-_USUAL = [NoticeKind.REVIEW_WANTED.value, NoticeKind.DECIDED.value, NoticeKind.STUCK.value]
+_UNUSUAL = (NoticeKind.ENDED, NoticeKind.BREAK_GLASS, NoticeKind.TEST)
+_USUAL = [kind.value for kind in NoticeKind if kind not in _UNUSUAL]
 
 
 class ChannelSettings(SettingsTable):
@@ -48,7 +51,7 @@ class ChannelSettings(SettingsTable):
     @classmethod
     def _are_groups(cls, groups: list[str]) -> list[str]:
         for group in groups:
-            _as_value_error(group)
+            _as_value_error(group, GroupName)
         return groups
 
 
@@ -78,6 +81,15 @@ class MailSettings(ChannelSettings):
     password: SecretReference | None = None
     sender: MailAddress
     to: list[MailAddress] = Field(min_length=1, max_length=100)
+    people: dict[str, MailAddress] = Field(default={}, max_length=500)
+    answer_by_link: bool = False
+
+    @field_validator("people")
+    @classmethod
+    def _are_people(cls, people: dict[str, str]) -> dict[str, str]:
+        for person in people:
+            _as_value_error(person, PrincipalId.parse)
+        return people
 
     @property
     def port_used(self) -> int:
@@ -90,6 +102,8 @@ class MailSettings(ChannelSettings):
             raise ValueError('security = "none" is for a mail server on this very machine')
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password come together")
+        if self.answer_by_link and not self.people:
+            raise ValueError("answer_by_link sends each person their own link: name them in people")
         return self
 
 
@@ -106,8 +120,8 @@ class NotificationSettings(SettingsTable):
         return self
 
 
-def _as_value_error(group: str) -> None:
+def _as_value_error(text: str, read: Callable[[str], object]) -> None:
     try:
-        GroupName(group)
+        read(text)
     except InvalidError as error:
         raise ValueError(error.message) from error

@@ -19,6 +19,7 @@ from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
+from protem.ports.answer_link_records import AnswerLinkRecords
 from protem.ports.approver_key_records import ApproverKeyRecords
 from protem.ports.directory_records import DirectoryGroupRecords, DirectoryUserRecords
 from protem.ports.glass_records import GlassCodeRecords, GlassRecords
@@ -356,6 +357,8 @@ class Transaction(Protocol):
     def oncall(self) -> OncallRecords: ...  # noqa: D102
     @property
     def notices(self) -> NoticeRecords: ...  # noqa: D102
+    @property
+    def answer_links(self) -> AnswerLinkRecords: ...  # noqa: D102
     @property
     def approver_keys(self) -> ApproverKeyRecords: ...  # noqa: D102
 

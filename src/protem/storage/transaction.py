@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protem.storage.account_records import AccountTable, IdempotencyTable
+from protem.storage.answer_link_records import AnswerLinkTable
 from protem.storage.approver_key_records import ApproverKeyTable
 from protem.storage.clock_records import ClockTable
 from protem.storage.device_records import DeviceTable
@@ -123,6 +124,11 @@ class SqlTransaction:
     def notices(self) -> NoticeTable:
         """Notices on their way out."""
         return NoticeTable(self._session)
+
+    @property
+    def answer_links(self) -> AnswerLinkTable:
+        """Links that answer a request."""
+        return AnswerLinkTable(self._session)
 
     @property
     def glass(self) -> GlassTable:

@@ -32,6 +32,7 @@ from protem.testing.in_memory_account_records import (
     InMemoryClock,
     InMemoryIdempotency,
 )
+from protem.testing.in_memory_answer_links import InMemoryAnswerLinks
 from protem.testing.in_memory_approver_key_records import InMemoryApproverKeys
 from protem.testing.in_memory_directory_records import (
     InMemoryDirectoryGroups,
@@ -127,6 +128,7 @@ class _Transaction(Access):
         self.oncall = InMemoryOncall(self)
         self.approver_keys = InMemoryApproverKeys(self)
         self.notices = InMemoryNotices(self)
+        self.answer_links = InMemoryAnswerLinks(self)
 
 
 class _Grants(Records):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from protem.domain.answer_links import AnswerLink
 from protem.domain.approvals import Approval
 from protem.domain.approver_keys import ApproverKey, KeyChallenge, KeyKind
 from protem.domain.broken_glass import BrokenGlass
@@ -77,6 +78,7 @@ class Tables:
     approver_keys: dict[str, ApproverKey] = field(default_factory=dict)
     key_challenges: dict[tuple[PrincipalId, KeyKind], KeyChallenge] = field(default_factory=dict)
     notices: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    answer_links: dict[bytes, AnswerLink] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -106,6 +108,7 @@ class Tables:
             approver_keys=dict(self.approver_keys),
             key_challenges=dict(self.key_challenges),
             notices=dict(self.notices),
+            answer_links=dict(self.answer_links),
         )
 
 

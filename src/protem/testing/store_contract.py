@@ -23,6 +23,7 @@ from protem.domain.errors import (
 from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
+from protem.testing.answer_link_records_contract import StoreAnswerLinkContract
 from protem.testing.approver_key_records_contract import StoreApproverKeyContract
 from protem.testing.device_records_contract import StoreDeviceContract
 from protem.testing.directory_records_contract import StoreDirectoryContract
@@ -257,6 +258,7 @@ class StoreContract(
     StoreDirectoryContract,
     StoreApproverKeyContract,
     StoreNoticeContract,
+    StoreAnswerLinkContract,
     StoreGlassContract,
 ):
     """All promises of a store."""

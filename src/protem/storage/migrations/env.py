@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from protem.storage import (
+    answer_link_tables,  # noqa: F401  # its tables join the metadata
     approver_key_tables,  # noqa: F401  # its tables join the metadata
     directory_tables,  # noqa: F401  # its tables join the metadata
     notice_tables,  # noqa: F401  # its tables join the metadata
