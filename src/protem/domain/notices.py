@@ -26,7 +26,7 @@ from protem.domain.delegations import Delegation
 from protem.domain.durations import format_duration
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId, GroupName, TargetName
-from protem.domain.instants import format_instant, parse_instant
+from protem.domain.instants import format_instant, format_start, parse_instant
 from protem.domain.principals import PrincipalId
 from protem.domain.request_wording import (
     END_CAUSES,
@@ -312,6 +312,8 @@ def _request_lines(revision: RequestRevision) -> Iterator[tuple[str, str]]:
     yield "Target", str(revision.target)
     yield "Privileges", _cut("\n".join(map(privilege_text, revision.plan.scope.to_json())))
     yield "For", format_duration(revision.duration)
+    if revision.start is not None:
+        yield "Begins", format_start(revision.start)
     for label, text in (("Reason", revision.reason), ("Ticket", revision.ticket)):
         if text:
             yield label, _cut(text)

@@ -126,6 +126,8 @@ def _check(around: Surroundings, principal: Principal, emergency: Emergency) -> 
             next_step=f"--confirm-target {ask.target}",
         )
     check_reason(ask.reason)
+    if ask.start is not None:
+        raise InvalidError("an emergency begins at once; leave the start out")
     if ask.duration > longest:
         raise DeniedError(
             f"broken glass lasts at most {format_duration(longest)} here",

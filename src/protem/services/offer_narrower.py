@@ -199,12 +199,14 @@ def _take(
         grant,
         revision=offered.number,
         duration=offered.duration,
-        lapses_at=now + around.limits.request_lapses_after,
+        lapses_at=offered.begins(now) + around.limits.request_lapses_after,
     )
     transaction.grants.save(taken)
     transaction.audit.append(review_events.offer_accepted(taken, offered, decision, now))
     if decision.outcome is Outcome.ALLOWED:
-        taken = grants.approve(taken, lapses_at=usable_until(around, decision, approvals, now))
+        taken = grants.approve(
+            taken, lapses_at=usable_until(around, offered, decision, approvals, now)
+        )
         transaction.grants.save(taken)
         transaction.audit.append(review_events.quorate(taken, approvals, now))
         tell_decided(around, transaction, taken, now, taken.principal)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from protem.domain.commands import Command
 from protem.domain.decisions import Decision, tagged_privileges
-from protem.domain.errors import NotFoundError, UnplannableError
+from protem.domain.durations import format_duration
+from protem.domain.errors import InvalidError, NotFoundError, UnplannableError
 from protem.domain.evidence import Evidence
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
 from protem.domain.observations import Capabilities
@@ -23,6 +24,8 @@ from protem.domain.targets import Target
 from protem.services.ask_policy import foresee_policy
 from protem.services.surroundings import Surroundings
 
+MOST_AHEAD = timedelta(days=7)
+"""Who approves something should still know it when it begins."""
 _MOST_NAMED = 10
 _NO_GRANT = GrantId("0" * 26)
 """A dry run has no grant; its revision is never stored under this id."""
@@ -36,6 +39,7 @@ class Ask:
         profile: ask for a named scope; the command then is the program alone.
         links: what the requester points at as evidence.
         explain: let the target say how it would run the statement, even if no rule asks for it.
+        start: not before this moment; None: as soon as it is approved.
     """
 
     target: TargetName
@@ -46,6 +50,7 @@ class Ask:
     profile: ProfileName | None = None
     links: tuple[str, ...] = ()
     explain: bool = False
+    start: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,13 @@ async def plan_command(around: Surroundings, principal: Principal, ask: Ask) -> 
 async def draft_revision(
     around: Surroundings, principal: Principal, ask: Ask, *, grant_id: GrantId, number: int
 ) -> RequestRevision:
-    """Plan the command and return it as a revision, not yet stored."""
+    """Plan the command and return it as a revision, not yet stored.
+
+    Raises:
+        InvalidError: its start is past, or too far away.
+        NotFoundError, UnplannableError, RetryLaterError: as planning says.
+    """
+    _check_start(ask.start, around.clock.now())
     return RequestRevision(
         grant_id=grant_id,
         number=number,
@@ -90,7 +101,17 @@ async def draft_revision(
         ticket=ask.ticket,
         requester_person=principal.other_person,
         evidence=Evidence(links=ask.links),
+        start=ask.start,
     )
+
+
+def _check_start(start: datetime | None, now: datetime) -> None:
+    if start is None:
+        return
+    if start <= now:
+        raise InvalidError("the start that was asked for is past; leave it out to begin at once")
+    if start - now > MOST_AHEAD:
+        raise InvalidError(f"a start is at most {format_duration(MOST_AHEAD)} ahead")
 
 
 async def _plan(around: Surroundings, ask: Ask) -> Plan:

@@ -44,8 +44,8 @@ async def request_access(
         around: the ports.
         principal: who asks.
         ask: what.
-        public_half: when given and no approval is needed, the grant is activated in the same
-            transaction; otherwise it is ignored and the client activates later.
+        public_half: when given, no approval is needed and it begins at once, the grant is activated
+            in the same transaction; otherwise it is ignored and the client activates later.
 
     Raises:
         PolicyDeniedError: when no approval could make it allowed; this too is on record.
@@ -92,10 +92,11 @@ def _record(
         refuse_flood(around, transaction, grant.principal, more=0)
         tell_reviewers(around, transaction, grant, revision, open_requirements(decision), now)
     elif decision.outcome is Outcome.ALLOWED:
-        grant = grants.approve(grant, lapses_at=now + around.limits.approval_lapses_after)
+        unused = revision.begins(now) + around.limits.approval_lapses_after
+        grant = grants.approve(grant, lapses_at=unused)
         transaction.grants.save(grant)
         transaction.audit.append(audit_events.allowed(grant, decision, now))
-        if public_half is not None:
+        if public_half is not None and revision.begins(now) == now:
             standing = Standing(revision=revision, decision=decision, at=now)
             grant = activate_in(around, transaction, grant, public_half, standing)
     return AccessRequested(grant=grant, revision=revision, decision=decision)
@@ -103,7 +104,7 @@ def _record(
 
 def new_grant(around: Surroundings, revision: RequestRevision, now: datetime) -> Grant:
     """Return the pending grant of a first revision."""
-    lapses_at = now + around.limits.request_lapses_after
+    lapses_at = revision.begins(now) + around.limits.request_lapses_after
     return Grant(
         id=revision.grant_id,
         version=1,

@@ -261,7 +261,7 @@ def _settle(
             tell_reviewers(around, transaction, saved, revision, asked, at)
         return saved
     if not extension:
-        lapses_at = usable_until(around, decision, approvals, at)
+        lapses_at = usable_until(around, revision, decision, approvals, at)
         saved = _save(transaction, grants.approve(grant, lapses_at=lapses_at), said)
         tell_decided(around, transaction, saved, at, said.approval.reviewer)
         return saved

@@ -44,13 +44,14 @@ async def revise_request(
         decision = refuse_if_denied(
             ask_policy(around, PolicyAction.REQUEST, revision, principal=requester, at=now)
         )
-        lapses_at = now + around.limits.request_lapses_after
+        begins = revision.begins(now)
+        lapses_at = begins + around.limits.request_lapses_after
         edited = grants.reopen(grant, revision=number, duration=ask.duration, lapses_at=lapses_at)
         transaction.requests.add(revision)
         transaction.grants.save(edited)
         transaction.audit.append(audit_events.revised(edited, revision, decision, now))
         if decision.outcome is Outcome.ALLOWED:
-            unused = now + around.limits.approval_lapses_after
+            unused = begins + around.limits.approval_lapses_after
             edited = grants.approve(edited, lapses_at=unused)
             transaction.grants.save(edited)
             transaction.audit.append(audit_events.allowed(edited, decision, now))

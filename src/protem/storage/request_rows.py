@@ -18,6 +18,7 @@ from protem.domain.commands import Command
 from protem.domain.errors import ConflictError
 from protem.domain.evidence import Evidence
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
+from protem.domain.instants import parse_instant
 from protem.domain.plans import Finding, Plan, Trait
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
@@ -81,6 +82,7 @@ def to_revision(row: Row) -> RequestRevision:
         requester_person=None if person == principal else PrincipalId.parse(person),
         break_glass=form.get("break_glass", False),
         evidence=Evidence.from_json(form.get("evidence", {})),
+        start=parse_instant(form["start"]) if "start" in form else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from protem.entrypoints.cli.ask_options import (
     Wish,
     link_option,
     read_inputs,
+    start_option,
     why_options,
 )
 from protem.entrypoints.cli.documents import document
@@ -37,6 +39,7 @@ _WANTS_PASSWORD = re.compile("no password supplied|password authentication faile
 @click.command(name="plan", context_settings={"allow_interspersed_args": False})
 @click.option("--on", "target", required=True, metavar="TARGET|URI", help="Where.")
 @why_options
+@start_option
 @link_option
 @click.option("--profile", metavar="NAME", help="Plan a session under a named scope.")
 @click.option("--to", "role", metavar="ROLE", help="For -o sql: who gets the privileges.")
@@ -48,6 +51,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     seconds: int,
     reason: str,
     ticket: str,
+    start: datetime | None,
     links: tuple[str, ...],
     profile: str | None,
     role: str | None,
@@ -82,6 +86,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
             seconds=seconds,
             reason=reason,
             ticket=ticket,
+            start=start,
             links=links,
             profile=profile,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 import click
 
@@ -12,6 +13,7 @@ from protem.entrypoints.cli.ask_options import (
     Wish,
     break_glass_options,
     evidence_options,
+    start_option,
     why_options,
 )
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -24,6 +26,7 @@ from protem.entrypoints.cli.run import patience_of, run_wish
 @click.argument("target")
 @click.option("--profile", metavar="NAME", help="A scope that an administrator named.")
 @why_options
+@start_option
 @evidence_options
 @break_glass_options
 @click.option("--no-wait", is_flag=True, help="Print the id and leave when people must approve.")
@@ -38,6 +41,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     seconds: int,
     reason: str,
     ticket: str,
+    start: datetime | None,
     links: tuple[str, ...],
     explain: bool,
     break_glass: bool,
@@ -63,6 +67,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
         seconds=seconds,
         reason=reason,
         ticket=ticket,
+        start=start,
         links=links,
         explain=explain,
         profile=profile,

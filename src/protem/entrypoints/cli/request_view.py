@@ -112,6 +112,7 @@ def _facts(grant: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
         ("who", person_text(request.get("principal", grant.get("principal")))),
         ("target", request.get("target", grant.get("target", "?"))),
         ("for", length),
+        ("begins", moment_text(request["start"]) if request.get("start") else None),
         ("why", request.get("reason") or "-"),
         ("ticket", request.get("ticket") or "-"),
         ("profile", request.get("profile")),

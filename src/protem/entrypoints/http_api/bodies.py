@@ -20,6 +20,7 @@ from protem.domain.durations import check_duration
 from protem.domain.errors import InvalidError
 from protem.domain.evidence import MAX_LINK, MAX_LINKS
 from protem.domain.identifiers import GroupName, ProfileName, TargetName
+from protem.domain.instants import parse_instant
 from protem.domain.orders import PublicHalf
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.services.check_signatures import OfferedSignature
@@ -64,6 +65,7 @@ class AskBody(Body):
     ticket: Annotated[str, Field(max_length=128)] | None = None
     profile: _Name | None = None
     evidence: EvidenceBody = EvidenceBody()
+    start: Annotated[str, Field(max_length=40)] | None = None
 
     def ask(self) -> Ask:
         """Return it in the inside's words."""
@@ -76,6 +78,7 @@ class AskBody(Body):
             profile=None if self.profile is None else ProfileName(self.profile),
             links=tuple(self.evidence.links),
             explain=self.evidence.explain,
+            start=None if self.start is None else parse_instant(self.start),
         )
 
 

@@ -6,6 +6,8 @@ others (review_pages).
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import Request, Response
 
 from protem.domain.durations import parse_duration
@@ -67,7 +69,7 @@ async def post_edit(request: Request, grant_id: str) -> Response:
     sender, form = await posted(request)
     around, wanted = around_of(request), GrantId(grant_id)
     view = await view_grant(around, sender.principal, wanted)
-    ask = _edited(view.current.revision, form)
+    ask = _edited(view.current.revision, form, around.clock.now())
     await revise_request(around, sender.principal, wanted, ask)
     return see(f"/requests/{wanted}?done=edited")
 
@@ -152,7 +154,7 @@ async def request_page(  # what differs between its callers
     )
 
 
-def _edited(revision: RequestRevision, form: Form) -> Ask:
+def _edited(revision: RequestRevision, form: Form, now: datetime) -> Ask:
     return Ask(
         target=revision.target,
         command=revision.command,
@@ -162,6 +164,7 @@ def _edited(revision: RequestRevision, form: Form) -> Ask:
         profile=revision.profile,
         links=tuple(form["links"].split()),
         explain=any(one.kind is EvidenceKind.EXPLAIN for one in revision.evidence.exhibits),
+        start=revision.start if revision.begins(now) > now else None,
     )
 
 
