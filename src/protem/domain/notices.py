@@ -30,7 +30,7 @@ from protem.domain.requests import RequestRevision
 FORMAT = "protem.dev/notice/v1"
 MOST_CHARACTERS = 2_000
 """Of one text; what is longer is cut, with a word that there is more on the page."""
-_MORE = " … (more on the page)"
+MORE = " … (more on the page)"
 
 
 class NoticeKind(enum.StrEnum):
@@ -220,4 +220,4 @@ def _missing(need: ApprovalRequirement) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - len(_MORE)] + _MORE
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - len(MORE)] + MORE

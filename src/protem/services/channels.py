@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import Notice, NoticeKind
+from protem.ports.message_board import MessageBoard
 from protem.ports.notifier import Notifier
 
 
@@ -19,11 +20,13 @@ class Channel:
     Attributes:
         kinds: what it wants to hear of; an alarm goes everywhere.
         groups: only notices for one of these; empty: any.
+        board: where it keeps messages that can be answered and rewritten.
     """
 
     notifier: Notifier
     kinds: frozenset[NoticeKind]
     groups: frozenset[GroupName] = frozenset()
+    board: MessageBoard | None = None
 
     @property
     def name(self) -> str:

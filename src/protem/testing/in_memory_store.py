@@ -38,6 +38,7 @@ from protem.testing.in_memory_directory_records import (
     InMemoryDirectoryUsers,
 )
 from protem.testing.in_memory_glass_records import InMemoryGlass, InMemoryGlassCodes
+from protem.testing.in_memory_message_records import InMemoryMessages
 from protem.testing.in_memory_notice_records import InMemoryNotices
 from protem.testing.in_memory_review_records import (
     InMemoryComments,
@@ -121,6 +122,7 @@ class _Transaction(Access):
         self.delegations = InMemoryDelegations(self)
         self.oncall = InMemoryOncall(self)
         self.approver_keys = InMemoryApproverKeys(self)
+        self.messages = InMemoryMessages(self)
         self.notices = InMemoryNotices(self)
 
 

@@ -7,6 +7,7 @@ from alembic import context
 from protem.storage import (
     approver_key_tables,  # noqa: F401  # its tables join the metadata
     directory_tables,  # noqa: F401  # its tables join the metadata
+    message_tables,  # noqa: F401  # as below
     notice_tables,  # noqa: F401  # its tables join the metadata
     review_tables,  # noqa: F401  # its tables join the metadata
     session_tables,  # noqa: F401  # its tables join the metadata
