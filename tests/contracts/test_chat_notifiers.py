@@ -14,6 +14,8 @@ from protem.domain.secret import Secret
 from protem.notifications.slack import SlackNotifier
 from protem.notifications.slack_blocks import blocks_of
 from protem.notifications.teams import TeamsNotifier
+from protem.testing.in_memory_message_board import InMemoryMessageBoard
+from protem.testing.message_board_contract import BoardUnderTest, MessageBoardContract
 from protem.testing.notifier_contract import HOSTILE, NOTICE, NotifierContract, NotifierUnderTest
 
 ASKED = replace(NOTICE, grant_id=GrantId("01kdvdn6390000000000000003"))
@@ -74,6 +76,47 @@ class TestSlack(NotifierContract):
     async def channel(self, slack, chat):
         """It takes everything."""
         return under_test(slack, chat, error="invalid_blocks")
+
+
+class TestSlackBoard(MessageBoardContract):
+    """Slack's messages, by their timestamps."""
+
+    @pytest.fixture
+    async def chat_board(self, slack, chat):
+        """It keeps what it is told."""
+
+        def away():
+            chat.status = 503
+
+        return BoardUnderTest(
+            board=slack,
+            says=lambda receipt: json.dumps(
+                [form for form in chat.of("chat.update") if form["ts"] == receipt]
+            ),
+            heard=lambda reader: json.dumps(
+                [form for form in chat.of("chat.postEphemeral") if form["user"] == reader]
+            ),
+            be_away=away,
+        )
+
+
+class TestInMemoryMessageBoard(MessageBoardContract):
+    """The fake."""
+
+    @pytest.fixture
+    async def chat_board(self):
+        """It keeps what it is told."""
+        fake = InMemoryMessageBoard()
+
+        def away():
+            fake.failure = RetryLaterError("away")
+
+        return BoardUnderTest(
+            board=fake,
+            says=lambda receipt: str(fake.messages[receipt][1]),
+            heard=lambda reader: str([text for who, text in fake.whispers if who == reader]),
+            be_away=away,
+        )
 
 
 class TestTeams(NotifierContract):

@@ -10,7 +10,7 @@ class PlayedChat:
 
     def __init__(self):
         self.status, self.headers, self.error = 200, {}, None
-        self.calls = []
+        self.calls, self.posted = [], set()
         chat = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -18,7 +18,12 @@ class PlayedChat:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 method = self.path.rpartition("/")[2]
                 chat.calls.append((method, json.loads(body), dict(self.headers)))
-                said = {"ok": True, "ts": f"170000.{len(chat.calls):06}"}
+                form, stamp = chat.calls[-1][1], f"170000.{len(chat.calls):06}"
+                said = {"ok": True, "ts": stamp}
+                if method == "chat.postMessage":
+                    chat.posted.add(stamp)
+                if method == "chat.update" and form["ts"] not in chat.posted:
+                    said = {"ok": False, "error": "message_not_found"}
                 if chat.error is not None:
                     said = {"ok": False, "error": chat.error}
                 answer = json.dumps(said).encode()
