@@ -12,19 +12,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protem.bootstrap.notification_settings import ChannelSettings, MailSettings
+from protem.bootstrap.notification_settings import (
+    ChannelSettings,
+    MailSettings,
+    SlackSettings,
+    TeamsSettings,
+)
 from protem.bootstrap.settings import Settings
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import NoticeKind
 from protem.domain.principals import PrincipalId
-from protem.domain.web_addresses import is_protected
+from protem.domain.web_addresses import checked_address, is_protected
 from protem.ports.clock import Clock
 from protem.ports.notifier import Notifier
 from protem.services.channels import Channel
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # extras
     from protem.notifications.mail import MailNotifier
+    from protem.notifications.slack import SlackNotifier
+    from protem.notifications.slack_clicks import SlackDoor
 
 
 def declared_channels(settings: Settings, folder: Path, *, clock: Clock) -> Iterator[Channel]:
@@ -44,6 +51,11 @@ def declared_channels(settings: Settings, folder: Path, *, clock: Clock) -> Iter
             name=name, url=table.url, secret=secret, clock=clock, public_url=public_url
         )
         yield _channel(notifier, table)
+    for name, slack in settings.notifications.slack.items():
+        board = _slack(name, slack, folder, public_url)
+        yield replace(_channel(board, slack), board=board)
+    for name, teams in settings.notifications.teams.items():
+        yield _channel(_teams(name, teams, folder, public_url), teams)
     for name, mail in settings.notifications.mail.items():
         _check_links(name, mail, settings.server.public_url)
         sender = _mail(name, mail, folder, public_url)
@@ -57,6 +69,50 @@ def _check_links(name: str, table: MailSettings, public_url: str | None) -> None
             f"notifications.mail.{name}.answer_by_link: a link that answers is sent for"
             " an https server.public_url alone"
         )
+
+
+def slack_doors(settings: Settings, folder: Path) -> dict[str, SlackDoor]:
+    """Return where clicks come in, by channel.
+
+    Raises:
+        InvalidError: a secret cannot be read, or the extra is not installed.
+    """
+    if not settings.notifications.slack:
+        return {}
+    try:
+        from protem.notifications.slack_clicks import SlackDoor  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise _extra_missing("slack", error) from error
+    doors = {}
+    for name, table in settings.notifications.slack.items():
+        where = f"notifications.slack.{name}.signing_secret"
+        doors[name] = SlackDoor(
+            workspace=table.workspace,
+            channel=table.channel,
+            signing_secret=table.signing_secret.read(where, folder),
+            people={user: PrincipalId.parse(person) for user, person in table.people.items()},
+        )
+    return doors
+
+
+def _slack(name: str, table: SlackSettings, folder: Path, public_url: str) -> SlackNotifier:
+    from protem.notifications.slack import SlackNotifier  # noqa: PLC0415  # needs the server
+
+    token = table.token.read(f"notifications.slack.{name}.token", folder)
+    return SlackNotifier(
+        name=name, channel=table.channel, token=token, api=table.api, public_url=public_url
+    )
+
+
+def _teams(name: str, table: TeamsSettings, folder: Path, public_url: str) -> Notifier:
+    try:
+        from protem.notifications.teams import TeamsNotifier  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise _extra_missing("teams", error) from error
+    where = f"notifications.teams.{name}.url"
+    url = table.url.read(where, folder)
+    checked_address(url.reveal(), where)
+    return TeamsNotifier(name=name, url=url, public_url=public_url)
 
 
 def _mail(name: str, table: MailSettings, folder: Path, public_url: str) -> MailNotifier:

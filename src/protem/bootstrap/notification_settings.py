@@ -64,10 +64,7 @@ class WebhookSettings(ChannelSettings):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
-        try:
-            return checked_address(url, "a webhook's url")
-        except InvalidError as error:
-            raise ValueError(error.message) from error
+        return _address(url, "a webhook's url")
 
 
 class MailSettings(ChannelSettings):
@@ -107,17 +104,60 @@ class MailSettings(ChannelSettings):
         return self
 
 
+class SlackSettings(ChannelSettings):
+    """``[notifications.slack.NAME]``: ids are Slack's, people are ISSUER|SUBJECT by user id."""
+
+    workspace: str = Field(pattern=r"^T[A-Z0-9]{1,30}$")
+    channel: str = Field(pattern=r"^[CG][A-Z0-9]{1,30}$")
+    token: SecretReference
+    signing_secret: SecretReference
+    people: dict[Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")], Text] = {}
+    api: Text = "https://slack.com/api/"
+
+    @field_validator("api")
+    @classmethod
+    def _is_an_address(cls, api: str) -> str:
+        return _address(api, "the api")
+
+    @field_validator("people")
+    @classmethod
+    def _are_people(cls, people: dict[str, str]) -> dict[str, str]:
+        for person in people.values():
+            try:
+                PrincipalId.parse(person)
+            except InvalidError as error:
+                raise ValueError(error.message) from error
+        return people
+
+
+class TeamsSettings(ChannelSettings):
+    """``[notifications.teams.NAME]``: the address of a workflow is a secret as a whole."""
+
+    url: SecretReference
+
+
 class NotificationSettings(SettingsTable):
     """``[notifications]``."""
 
     webhooks: dict[ChannelName, WebhookSettings] = {}
     mail: dict[ChannelName, MailSettings] = {}
+    slack: dict[ChannelName, SlackSettings] = {}
+    teams: dict[ChannelName, TeamsSettings] = {}
 
     @model_validator(mode="after")
     def _has_one_channel_a_name(self) -> Self:
-        for name in self.webhooks.keys() & self.mail.keys():
-            raise ValueError(f"two channels are called {name}")
+        names = [*self.webhooks, *self.mail, *self.slack, *self.teams]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two channels are called {name}")
         return self
+
+
+def _address(url: str, what: str) -> str:
+    try:
+        return checked_address(url, what)
+    except InvalidError as error:
+        raise ValueError(error.message) from error
 
 
 def _as_value_error(text: str, read: Callable[[str], object]) -> None:

@@ -56,8 +56,18 @@ def delivered(delivery: Delivery) -> Delivery:
     return replace(delivery, state=DeliveryState.DELIVERED, due_at=None, last_error="")
 
 
-def failed(delivery: Delivery, *, at: datetime, error: str, for_good: bool) -> Delivery:
-    """The channel did not take it; try again, unless it never will or it has been too long."""
+def failed(
+    delivery: Delivery,
+    *,
+    at: datetime,
+    error: str,
+    for_good: bool,
+    delay: timedelta | None = None,
+) -> Delivery:
+    """The channel did not take it; try again, unless it never will or it has been too long.
+
+    ``delay`` is what the channel asked for; it is not tried sooner.
+    """
     attempts, error = delivery.attempts + 1, error[:MAX_ERROR]
     if for_good or at - delivery.notice.at >= TRIED_FOR:
         return replace(
@@ -68,4 +78,5 @@ def failed(delivery: Delivery, *, at: datetime, error: str, for_good: bool) -> D
             last_error=error,
         )
     pause: timedelta = min(_FIRST_PAUSE * (1 << min(delivery.attempts, 20)), _LONGEST_PAUSE)
+    pause = max(pause, delay or pause)
     return replace(delivery, attempts=attempts, due_at=at + pause, last_error=error)

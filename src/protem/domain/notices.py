@@ -42,7 +42,7 @@ MOST_CHARACTERS = 2_000
 """Of one text; what is longer is cut, with a word that there is more on the page."""
 REMIND_EVERY = timedelta(days=1)
 """While broken glass owes a review, it is told again after each of these."""
-_MORE = " … (more on the page)"
+MORE = " … (more on the page)"
 
 
 class NoticeKind(enum.StrEnum):
@@ -331,4 +331,4 @@ def _missing(need: ApprovalRequirement) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - len(_MORE)] + _MORE
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - len(MORE)] + MORE

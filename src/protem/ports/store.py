@@ -23,6 +23,7 @@ from protem.ports.answer_link_records import AnswerLinkRecords
 from protem.ports.approver_key_records import ApproverKeyRecords
 from protem.ports.directory_records import DirectoryGroupRecords, DirectoryUserRecords
 from protem.ports.glass_records import GlassCodeRecords, GlassRecords
+from protem.ports.message_records import MessageRecords
 from protem.ports.notice_records import NoticeRecords
 from protem.ports.review_records import (
     CommentRecords,
@@ -355,6 +356,9 @@ class Transaction(Protocol):
     def delegations(self) -> DelegationRecords: ...  # noqa: D102
     @property
     def oncall(self) -> OncallRecords: ...  # noqa: D102
+    @property
+    def messages(self) -> MessageRecords: ...  # noqa: D102
+
     @property
     def notices(self) -> NoticeRecords: ...  # noqa: D102
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from protem.domain.identifiers import GroupName
 from protem.domain.notices import Notice, NoticeKind
+from protem.ports.message_board import MessageBoard
 from protem.ports.notifier import Notifier
 from protem.ports.personal_notifier import PersonalNotifier
 
@@ -26,6 +27,7 @@ class Channel:
         groups: only notices for one of these; empty: any.
         personal: reaches single persons; None where the channel is for all alike.
         answer_by_link: whether persons who are asked get a link that answers.
+        board: where it keeps messages that can be answered and rewritten.
     """
 
     notifier: Notifier
@@ -33,6 +35,7 @@ class Channel:
     groups: frozenset[GroupName] = frozenset()
     personal: PersonalNotifier | None = None
     answer_by_link: bool = False
+    board: MessageBoard | None = None
 
     @property
     def name(self) -> str:

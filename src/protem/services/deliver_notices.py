@@ -17,12 +17,14 @@ from datetime import timedelta
 
 from protem.domain import deliveries
 from protem.domain.deliveries import Delivery
-from protem.domain.errors import ProtemError, RefusedError
-from protem.domain.notices import Notice
+from protem.domain.errors import ProtemError, RefusedError, RetryLaterError
+from protem.domain.notices import Notice, NoticeKind
+from protem.domain.posted_messages import PostedMessage
 from protem.domain.principals import PrincipalId
 from protem.ports.store import Transaction
 from protem.services.channels import Channel
 from protem.services.make_answer_link import make_answer_link
+from protem.services.rewrite_messages import rewrite_messages
 from protem.services.surroundings import Surroundings
 
 CALL_TIMEOUT = timedelta(seconds=20)
@@ -53,32 +55,50 @@ class DeliverNotices:
         )
         for delivery in due:
             await self._try(delivery)
+        await rewrite_messages(self.around, self.channel, CALL_TIMEOUT)
         return len(due)
 
     async def _try(self, delivery: Delivery) -> None:
-        trouble, for_good = await self._deliver(delivery.notice, CALL_TIMEOUT)
+        came = await self._deliver(delivery.notice, CALL_TIMEOUT)
         at = self.around.clock.now()
-        if trouble:
-            after = deliveries.failed(delivery, at=at, error=trouble, for_good=for_good)
+        if came.trouble:
+            after = deliveries.failed(
+                delivery, at=at, error=came.trouble, for_good=came.for_good, delay=came.delay
+            )
         else:
             after = deliveries.delivered(delivery)
-        await self.around.store.write(lambda tx: tx.notices.save(after))
 
-    async def _deliver(self, notice: Notice, within: timedelta) -> tuple[str, bool]:
-        """Return why it was not taken, empty when it was, and whether it never will be."""
+        def work(transaction: Transaction) -> None:
+            transaction.notices.save(after)
+            if came.receipt and delivery.notice.kind is NoticeKind.REVIEW_WANTED:
+                message = PostedMessage(
+                    notice=delivery.notice,
+                    channel=delivery.channel,
+                    receipt=came.receipt,
+                    look_at=at,
+                )
+                transaction.messages.put(message)
+
+        await self.around.store.write(work)
+
+    async def _deliver(self, notice: Notice, within: timedelta) -> _Came:
         try:
             async with asyncio.timeout(within.total_seconds()):
-                if notice.only_for is None:
-                    await self.channel.notifier.deliver(notice)
-                else:
+                if notice.only_for is not None:
                     await self._deliver_to(notice.only_for, notice)
+                elif self.channel.board is not None:
+                    return _Came(receipt=await self.channel.board.post(notice))
+                else:
+                    await self.channel.notifier.deliver(notice)
+        except RetryLaterError as error:
+            return _Came(trouble=error.message, delay=error.delay)
         except ProtemError as error:
-            return error.message, isinstance(error, RefusedError)
+            return _Came(trouble=error.message, for_good=isinstance(error, RefusedError))
         except TimeoutError:
-            return "the channel did not answer in time", False
+            return _Came(trouble="the channel did not answer in time")
         except Exception as error:  # noqa: BLE001  # a channel's bug must not stop the others
-            return f"unexpected {type(error).__name__} in the channel", False
-        return "", False
+            return _Came(trouble=f"unexpected {type(error).__name__} in the channel")
+        return _Came()
 
     async def _deliver_to(self, person: PrincipalId, notice: Notice) -> None:
         """Send one person their copy, if it is still for them; a link in it is made just before."""
@@ -95,7 +115,25 @@ async def forget_old(around: Surroundings) -> int:
 
     def work(transaction: Transaction) -> int:
         now = around.clock.now()
+        transaction.messages.forget_before(now - REMEMBERED)
         links = transaction.answer_links.forget_before(now)
         return links + transaction.notices.forget_before(now - REMEMBERED)
 
     return await around.store.write(work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Came:
+    """What came of one try.
+
+    Attributes:
+        receipt: of the message, where the channel keeps those.
+        trouble: why it was not taken; empty when it was.
+        for_good: it never will be.
+        delay: what the channel asked to wait.
+    """
+
+    receipt: str = ""
+    trouble: str = ""
+    for_good: bool = False
+    delay: timedelta | None = None

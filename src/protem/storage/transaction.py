@@ -10,6 +10,7 @@ from protem.storage.device_records import DeviceTable
 from protem.storage.directory_records import DirectoryGroupTable, DirectoryUserTable
 from protem.storage.glass_records import GlassCodeTable, GlassTable
 from protem.storage.grant_records import GrantTable, WorkTable
+from protem.storage.message_records import MessageTable
 from protem.storage.notice_records import NoticeTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
 from protem.storage.review_records import (
@@ -119,6 +120,11 @@ class SqlTransaction:
     def approver_keys(self) -> ApproverKeyTable:
         """Approvers' keys."""
         return ApproverKeyTable(self._session)
+
+    @property
+    def messages(self) -> MessageTable:
+        """Messages in chats that ask for an answer."""
+        return MessageTable(self._session)
 
     @property
     def notices(self) -> NoticeTable:

@@ -39,6 +39,7 @@ from protem.testing.in_memory_directory_records import (
     InMemoryDirectoryUsers,
 )
 from protem.testing.in_memory_glass_records import InMemoryGlass, InMemoryGlassCodes
+from protem.testing.in_memory_message_records import InMemoryMessages
 from protem.testing.in_memory_notice_records import InMemoryNotices
 from protem.testing.in_memory_review_records import (
     InMemoryComments,
@@ -127,6 +128,7 @@ class _Transaction(Access):
         self.delegations = InMemoryDelegations(self)
         self.oncall = InMemoryOncall(self)
         self.approver_keys = InMemoryApproverKeys(self)
+        self.messages = InMemoryMessages(self)
         self.notices = InMemoryNotices(self)
         self.answer_links = InMemoryAnswerLinks(self)
 

@@ -23,6 +23,7 @@ from protem.domain.grants import Grant
 from protem.domain.identifiers import DirectoryId, GrantId
 from protem.domain.offers import Offer
 from protem.domain.oncall import OncallAnswer, ScheduleName
+from protem.domain.posted_messages import PostedMessage
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.sign_in_sessions import SignInSession
@@ -77,6 +78,7 @@ class Tables:
     oncall: dict[ScheduleName, OncallAnswer] = field(default_factory=dict)
     approver_keys: dict[str, ApproverKey] = field(default_factory=dict)
     key_challenges: dict[tuple[PrincipalId, KeyKind], KeyChallenge] = field(default_factory=dict)
+    messages: dict[tuple[str, str], PostedMessage] = field(default_factory=dict)
     notices: dict[tuple[str, str], Delivery] = field(default_factory=dict)
     answer_links: dict[bytes, AnswerLink] = field(default_factory=dict)
 
@@ -107,6 +109,7 @@ class Tables:
             oncall=dict(self.oncall),
             approver_keys=dict(self.approver_keys),
             key_challenges=dict(self.key_challenges),
+            messages=dict(self.messages),
             notices=dict(self.notices),
             answer_links=dict(self.answer_links),
         )

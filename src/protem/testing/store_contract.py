@@ -28,6 +28,7 @@ from protem.testing.approver_key_records_contract import StoreApproverKeyContrac
 from protem.testing.device_records_contract import StoreDeviceContract
 from protem.testing.directory_records_contract import StoreDirectoryContract
 from protem.testing.glass_records_contract import StoreGlassContract
+from protem.testing.message_records_contract import StoreMessageContract
 from protem.testing.notice_records_contract import StoreNoticeContract
 from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.store_leases_contract import StoreLeaseContract
@@ -257,6 +258,7 @@ class StoreContract(
     StoreSessionContract,
     StoreDirectoryContract,
     StoreApproverKeyContract,
+    StoreMessageContract,
     StoreNoticeContract,
     StoreAnswerLinkContract,
     StoreGlassContract,

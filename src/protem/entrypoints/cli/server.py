@@ -72,17 +72,24 @@ def _mounts(settings: Settings, folder: Path) -> Callable[[ControlPlane], Mappin
 
     The tokens are read now, so that a server that cannot have them does not start.
     """
+    from protem.bootstrap.declared_channels import slack_doors
     from protem.bootstrap.scim_settings import trusted_directories  # the extra
 
     directories = trusted_directories(settings.identity.scim, folder)
+    doors = slack_doors(settings, folder)
 
     def mounts(plane: ControlPlane) -> Mapping[str, ASGIApp]:
-        if not directories:
-            return {}
-        from protem.entrypoints.scim.app import PREFIX, create_scim_app  # an extra of its own
+        found: dict[str, ASGIApp] = {}
+        if directories:
+            from protem.entrypoints.scim.app import PREFIX, create_scim_app  # an extra of its own
 
-        public_url = settings.server.public_url
-        return {PREFIX: create_scim_app(plane.around, directories, public_url=public_url)}
+            public_url = settings.server.public_url
+            found[PREFIX] = create_scim_app(plane.around, directories, public_url=public_url)
+        if doors:
+            from protem.entrypoints.chat import slack  # an extra of its own
+
+            found[slack.PREFIX] = slack.create_slack_app(plane.around, doors)
+        return found
 
     return mounts
 

@@ -1,0 +1,1 @@
+"""What chats send us: presses of buttons."""
