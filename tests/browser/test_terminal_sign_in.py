@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -104,14 +105,18 @@ def test_a_refusal_ends_the_wait(terminal, page_of):
 
 
 def test_a_word_that_the_browser_never_said_signs_nobody_in(terminal):
-    """Another program of the machine can end the wait, and comes in by that as nobody."""
+    """A page that tries ports is no answer; who knows the code and guesses comes in as nobody."""
     process, noted, ours = terminal
-    sent_to(noted)
+    code = sent_to(noted).partition("code=")[2]
     for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[3] == "0A" and fields[9] in inodes_of(process.pid):
             port = int(fields[1].partition(":")[2], 16)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/signed-in?proof=guess") as answer:
+    there = f"http://127.0.0.1:{port}/signed-in"
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{there}?proof=guess")
+    assert process.poll() is None
+    with urllib.request.urlopen(f"{there}?code={code}&proof=guess") as answer:
         assert answer.status == 200
     assert process.wait(20) != 0
     assert "Signed in" not in all_it_said(ours)

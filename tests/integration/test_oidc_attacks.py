@@ -18,6 +18,7 @@ from tests.integration.signed_tokens import (
 
 from protem.domain.device_sign_ins import DeviceVerdict
 from protem.domain.principals import Principal, PrincipalId
+from protem.domain.secret import Secret
 from protem.entrypoints.web_ui.installation import install
 from protem.identity.oidc import OidcProvider, OidcSettings, fetching
 from protem.identity.oidc.claims import ClaimRules
@@ -309,7 +310,7 @@ async def test_a_device_code_is_not_enough_to_enrol_a_key(stage):
     around = stage.plane.around
     codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
     reviewer = Principal(id=local("reviewer"), display="")
-    await answer_device(around, reviewer, codes.user_code, DeviceVerdict.APPROVED)
+    await answer_device(around, reviewer, Secret("none"), codes.user_code, DeviceVerdict.APPROVED)
     lent = await redeem_device_code(around, codes.device_code)
     stage.tokens["lent"] = lent.token.reveal()
     for path in ("ssh/challenge", "webauthn/options"):

@@ -43,6 +43,7 @@ class DeviceSignIn:
         port: where on its own machine the terminal waits for the browser to come; None: it does
             not, and a person compares the short code.
         proof: digest of what a browser that said yes takes to that port.
+        session: digest of the session that said yes, where it is one; the terminal's follows it.
     """
 
     user_code: str
@@ -53,6 +54,7 @@ class DeviceSignIn:
     by: PrincipalId | None = None
     port: int | None = None
     proof: bytes | None = None
+    session: bytes | None = None
 
     def is_over(self, now: datetime) -> bool:
         """Say whether it was asked too long ago."""

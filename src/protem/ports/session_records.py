@@ -34,6 +34,10 @@ class SessionRecords(Protocol):
         """Return the owners of sessions, over or not, whose sign-in bears the mark, each once."""
         ...
 
+    def marks(self, token_hash: bytes) -> Collection[bytes]:
+        """Return the marks of the sign-in that a session began with."""
+        ...
+
     def note_use(self, token_hash: bytes, at: datetime) -> None:
         """Keep ``at`` as the last use, unless a later one is kept; harmless when unknown."""
         ...

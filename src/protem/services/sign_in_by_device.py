@@ -7,6 +7,8 @@ Invariants:
   session needs both the terminal's code and a signed-in person's yes.
 - A code lives ``LIFETIME`` and makes one session, in the transaction that uses it up.
 - Whoever says yes sees from where it was asked: a code that somebody sent them is theirs to refuse.
+- A terminal's session follows the browser's that said yes: it ends no later, and by the same word
+  of a provider; one that may be lent signs in none, so it never becomes a better one.
 - A terminal that named a port gets its session only with what the browser took there, so it is on
   the browser's own machine: nobody elsewhere can have talked somebody into it.
 """
@@ -36,7 +38,7 @@ from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.domain.secret import Secret
 from protem.domain.sign_in_sessions import SignInMethod, client_text
 from protem.ports.store import Transaction
-from protem.services.open_session import new_session, open_session
+from protem.services.open_session import NewSession, new_session, open_session
 from protem.services.sign_in import SignedIn
 from protem.services.surroundings import Surroundings
 
@@ -58,6 +60,7 @@ class DeviceCodes:
 class DeviceAnswer:
     """What the browser does next: take ``proof`` to ``port`` of its machine, if there is one."""
 
+    user_code: str
     port: int | None
     proof: Secret
 
@@ -108,23 +111,46 @@ async def look_at_device(around: Surroundings, user_code: str) -> DeviceSignIn:
 
 
 async def answer_device(
-    around: Surroundings, principal: Principal, user_code: str, verdict: DeviceVerdict
+    around: Surroundings,
+    principal: Principal,
+    session: Secret,
+    user_code: str,
+    verdict: DeviceVerdict,
 ) -> DeviceAnswer:
     """Answer for a terminal: it becomes signed in as ``principal``, or is refused.
 
+    Args:
+        around: the ports.
+        principal: who answers.
+        session: the token by which they are signed in.
+        user_code: what the terminal shows.
+        verdict: yes or no.
+
     Raises:
         NotFoundError: there is no such code, or no longer.
-        DeniedError: only a person has terminals.
+        DeniedError: only a person has terminals, and a session that may be lent signs in none.
     """
     if principal.kind is not PrincipalKind.PERSON:
         raise DeniedError("only a person can sign in a terminal")
     now, proof = around.clock.now(), around.randomness.token()
+    key = fingerprint(session)
 
     def work(transaction: Transaction) -> DeviceAnswer:
-        asked = _waiting(transaction, user_code, now)
-        digest = None if asked.port is None else fingerprint(proof)
-        transaction.devices.save(replace(asked, verdict=verdict, by=principal.id, proof=digest))
-        return DeviceAnswer(port=asked.port, proof=proof)
+        asked, facts = _waiting(transaction, user_code, now), transaction.sessions.find(key)
+        if verdict is DeviceVerdict.APPROVED and facts is not None and facts.may_be_lent:
+            raise DeniedError(
+                "this session was signed in by a device code, so it signs in no terminal",
+                next_step="do it in a browser that you signed in yourself",
+            )
+        answered = replace(
+            asked,
+            verdict=verdict,
+            by=principal.id,
+            proof=None if asked.port is None else fingerprint(proof),
+            session=None if facts is None else key,
+        )
+        transaction.devices.save(answered)
+        return DeviceAnswer(user_code=asked.user_code, port=asked.port, proof=proof)
 
     return await around.store.write(work)
 
@@ -153,7 +179,7 @@ async def redeem_device_code(
     method = SignInMethod.DEVICE if asked.port is None else SignInMethod.LOOPBACK
     new = new_session(around, method, client=asked.said)
 
-    def work(transaction: Transaction) -> Principal | ProtemError:
+    def work(transaction: Transaction) -> SignedIn | ProtemError:
         if not transaction.devices.drop(key):
             return _over()  # two calls at once make one session
         if asked.verdict is DeviceVerdict.DENIED or asked.by is None:
@@ -163,15 +189,29 @@ async def redeem_device_code(
         principal = _principal(around, transaction, asked.by)
         if principal is None:
             return UnauthenticatedError("this account may not sign in")
-        open_session(transaction, asked.by, new)
-        return principal
+        follows = _following(transaction, asked, new)
+        if follows is None:
+            return UnauthenticatedError("the browser was signed out meanwhile; begin again")
+        marks = () if asked.session is None else transaction.sessions.marks(asked.session)
+        open_session(transaction, asked.by, follows, marks)
+        return SignedIn(token=new.token, expires_at=follows.expires_at, principal=principal)
 
     # what is refused is returned, not raised: the code is used up all the same
     outcome = await around.store.write(work)
     if isinstance(outcome, ProtemError):
         raise outcome
     around.announcer.announce()
-    return SignedIn(token=new.token, expires_at=new.expires_at, principal=outcome)
+    return outcome
+
+
+def _following(transaction: Transaction, asked: DeviceSignIn, new: NewSession) -> NewSession | None:
+    """Return the session, ending no later than the one that said yes; None when that is gone."""
+    if asked.session is None:
+        return new
+    browser = transaction.sessions.find(asked.session)
+    if browser is None or browser.expires_at <= new.began_at:
+        return None
+    return replace(new, expires_at=min(new.expires_at, browser.expires_at))
 
 
 def _is_proved(asked: DeviceSignIn, proof: Secret | None) -> bool:

@@ -31,6 +31,7 @@ _SAVE = str(
         verdict=bindparam("verdict"),
         decided_by=bindparam("decided_by"),
         proof=bindparam("proof"),
+        session=bindparam("session"),
     )
     .compile(dialect=_DIALECT)
 )
@@ -99,11 +100,12 @@ def _answer(asked: DeviceSignIn) -> dict[str, str | bytes | None]:
         "verdict": asked.verdict,
         "decided_by": None if asked.by is None else str(asked.by),
         "proof": asked.proof,
+        "session": asked.session,
     }
 
 
 def _device_of(row: Row) -> DeviceSignIn:
-    user_code, said, address, at, verdict, by, port, proof = row
+    user_code, said, address, at, verdict, by, port, proof, session = row
     return DeviceSignIn(
         user_code=user_code,
         said=said,
@@ -113,4 +115,5 @@ def _device_of(row: Row) -> DeviceSignIn:
         by=None if by is None else PrincipalId.parse(by),
         port=port,
         proof=proof,
+        session=session,
     )

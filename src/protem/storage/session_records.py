@@ -39,6 +39,11 @@ _OF = str(
     .compile(dialect=_DIALECT)
 )
 _MARK = str(insert(sign_in_marks).compile(dialect=_DIALECT))
+_MARKS_OF = str(
+    select(sign_in_marks.c.mark)
+    .where(sign_in_marks.c.hash == bindparam("hash"))
+    .compile(dialect=_DIALECT)
+)
 _MARKED = str(
     select(tokens.c.owner)
     .distinct()
@@ -120,6 +125,11 @@ class SessionTable:
         """Return whose sign-ins bear the mark."""
         rows = self._session.rows(_MARKED, {"mark": mark})
         return tuple(PrincipalId.parse(str(owner)) for (owner,) in rows)
+
+    def marks(self, token_hash: bytes) -> Collection[bytes]:
+        """Return the marks of one sign-in."""
+        rows = self._session.rows(_MARKS_OF, {"hash": token_hash})
+        return tuple(bytes(mark) for (mark,) in rows)
 
     def note_use(self, token_hash: bytes, at: datetime) -> None:
         """Move the last use forward."""

@@ -63,6 +63,7 @@ device_sign_ins = Table(
     Column("decided_by", Text, nullable=True),
     Column("port", BigInteger, nullable=True),
     Column("proof", LargeBinary, nullable=True),
+    Column("session", LargeBinary, nullable=True),
     PrimaryKeyConstraint("hash"),
     UniqueConstraint("user_code"),
     CheckConstraint(

@@ -45,7 +45,13 @@ class StoreDeviceContract:
         """And is nobody's when that one is gone."""
         await store.write(lambda tx: tx.devices.add(FIRST, ASKED))
         await store.write(lambda tx: tx.devices.add(SECOND, LATER))
-        answered = replace(ASKED, verdict=DeviceVerdict.APPROVED, by=ANNA, proof=b"\x03" * 32)
+        answered = replace(
+            ASKED,
+            verdict=DeviceVerdict.APPROVED,
+            by=ANNA,
+            proof=b"\x03" * 32,
+            session=b"\x04" * 32,
+        )
         await store.write(lambda tx: tx.devices.save(answered))
         assert await store.read(lambda tx: tx.devices.get(FIRST)) == answered
         assert await store.read(lambda tx: tx.devices.get(SECOND)) == LATER

@@ -53,6 +53,9 @@ class InMemorySessions(Records):
             key=str,
         )
 
+    def marks(self, token_hash: bytes) -> Collection[bytes]:
+        return self._transaction.readable.sign_in_marks.get(token_hash, frozenset())
+
     def note_use(self, token_hash: bytes, at: datetime) -> None:
         sessions = self._transaction.changeable.sessions
         if token_hash in sessions and sessions[token_hash].used_at < at:
@@ -108,7 +111,11 @@ class InMemoryDevices(Records):
         for code_hash, kept in devices.items():
             if kept.user_code == asked.user_code:
                 devices[code_hash] = replace(
-                    kept, verdict=asked.verdict, by=asked.by, proof=asked.proof
+                    kept,
+                    verdict=asked.verdict,
+                    by=asked.by,
+                    proof=asked.proof,
+                    session=asked.session,
                 )
 
     def drop(self, code_hash: bytes) -> bool:

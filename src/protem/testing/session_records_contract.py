@@ -76,6 +76,9 @@ class StoreSessionContract:
         await store.write(lambda tx: tx.sessions.add(fourth, session_of(fourth), {mark, other}))
         await store.write(lambda tx: tx.sessions.add(fifth, session_of(fifth), {mark}))
         assert await marked(mark) == [ANNA]
+        kept = await store.read(lambda tx: tx.sessions.marks(fourth))
+        assert set(kept) == {mark, other}
+        assert not await store.read(lambda tx: tx.sessions.marks(FIRST))
         assert await marked(FIRST) == []
         await store.write(lambda tx: tx.accounts.drop_token(fourth))
         assert (await marked(mark), await marked(other)) == ([ANNA], [])

@@ -15,6 +15,7 @@ from protem.domain.errors import (
     UnauthenticatedError,
 )
 from protem.domain.principals import Principal, PrincipalKind
+from protem.domain.proved_people import ProvedPerson
 from protem.domain.secret import Secret
 from protem.domain.sign_in_sessions import MAX_CLIENT, SignInMethod
 from protem.identity.local import LocalIdentity
@@ -29,7 +30,7 @@ from protem.services.manage_sessions import (
     session_of,
 )
 from protem.services.open_session import new_session
-from protem.services.sign_in import sign_in, sign_out
+from protem.services.sign_in import SignInRules, sign_in, sign_in_proved, sign_out
 from protem.services.sign_in_by_device import (
     MOST_PENDING,
     answer_device,
@@ -43,6 +44,7 @@ from tests.integration.control_plane_in_memory import build, local
 ADA = Principal(id=local("ada"), display="Ada")
 BEN = Principal(id=local("ben"), display="Ben")
 MINUTE = timedelta(minutes=1)
+NO_SESSION = Secret("a token of an account, which is no session")
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ async def come_in(around, who=ADA, client="protem/1"):
 async def come_in_by_device(around, who=ADA):
     """Sign a terminal in from a browser; return its session's token."""
     codes = await begin_device_sign_in(around, said="somewhere", address="127.0.0.1")
-    await answer_device(around, who, codes.user_code, DeviceVerdict.APPROVED)
+    await answer_device(around, who, NO_SESSION, codes.user_code, DeviceVerdict.APPROVED)
     return (await redeem_device_code(around, codes.device_code)).token
 
 
@@ -200,7 +202,7 @@ async def test_a_session_by_device_code_is_told_apart(around):
 async def begin_on_a_port(around):
     """Ask with a port, and say yes; return the codes and what the browser takes there."""
     codes = await begin_device_sign_in(around, said="x", address="127.0.0.1", port=50_000)
-    answer = await answer_device(around, ADA, codes.user_code, DeviceVerdict.APPROVED)
+    answer = await answer_device(around, ADA, NO_SESSION, codes.user_code, DeviceVerdict.APPROVED)
     assert answer.port == 50_000
     return codes, answer.proof
 
@@ -228,10 +230,52 @@ async def test_a_terminal_elsewhere_gets_nothing_by_naming_a_port(around, brough
     assert await list_sessions(around, ADA) == ()
 
 
+@pytest.mark.parametrize("port", [None, 50_000])
+async def test_a_session_that_may_be_lent_signs_in_no_terminal(around, port):
+    """Else it would make a better one of itself; it may refuse one."""
+    lent = await come_in_by_device(around)
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1", port=port)
+    with pytest.raises(DeniedError):
+        await answer_device(around, ADA, lent, codes.user_code, DeviceVerdict.APPROVED)
+    assert await redeem_device_code(around, codes.device_code) is None
+    await answer_device(around, ADA, lent, codes.user_code, DeviceVerdict.DENIED)
+    with pytest.raises(DeniedError):
+        await redeem_device_code(around, codes.device_code)
+
+
+@pytest.mark.parametrize("port", [None, 50_000])
+async def test_a_terminals_session_ends_with_the_browsers(around, port):
+    """It lasts no longer, and bears the marks by which a provider ends the browser's."""
+    rules = SignInRules(session=30 * MINUTE)
+    proved = ProvedPerson(id=ADA.id, display="Ada", provider="staff", marks=frozenset({b"m" * 32}))
+    browser = await sign_in_proved(around, proved, rules)
+    around.clock.advance(MINUTE)
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1", port=port)
+    answer = await answer_device(
+        around, ADA, browser.token, codes.user_code, DeviceVerdict.APPROVED
+    )
+    proof = None if port is None else answer.proof
+    terminal = await redeem_device_code(around, codes.device_code, proof)
+    assert terminal.expires_at == browser.expires_at
+    await sign_out(around, ADA, browser.token)
+    marked = await around.store.read(lambda view: view.sessions.marked(b"m" * 32))
+    assert list(marked) == [ADA.id]
+
+
+async def test_a_browser_that_was_signed_out_signs_in_no_terminal(around):
+    """Its yes was a moment ago, and it is gone."""
+    browser = await come_in(around)
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    await answer_device(around, ADA, browser, codes.user_code, DeviceVerdict.APPROVED)
+    await sign_out(around, ADA, browser)
+    with pytest.raises(UnauthenticatedError):
+        await redeem_device_code(around, codes.device_code)
+
+
 async def test_a_code_to_compare_takes_no_proof(around):
     """A terminal that named no port cannot make its session a better one."""
     codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
-    answer = await answer_device(around, ADA, codes.user_code, DeviceVerdict.APPROVED)
+    answer = await answer_device(around, ADA, NO_SESSION, codes.user_code, DeviceVerdict.APPROVED)
     assert answer.port is None
     with pytest.raises(UnauthenticatedError):
         await redeem_device_code(around, codes.device_code, answer.proof)
@@ -254,7 +298,7 @@ async def test_a_terminals_code_makes_one_session_whatever_was_asked_at_once(aro
     """Of two that redeem it at the same moment one comes in."""
     codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
     assert await redeem_device_code(around, codes.device_code) is None
-    await answer_device(around, ADA, codes.user_code, DeviceVerdict.APPROVED)
+    await answer_device(around, ADA, NO_SESSION, codes.user_code, DeviceVerdict.APPROVED)
     slow = replace(around, store=LooksBeforeItWrites(around.store))
     both = await asyncio.gather(
         *(redeem_device_code(slow, codes.device_code) for _ in range(2)), return_exceptions=True
@@ -268,20 +312,20 @@ async def test_a_terminal_waits_for_ten_minutes_and_for_one_answer(around):
     codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
     program = replace(ADA, kind=PrincipalKind.WORKLOAD)
     with pytest.raises(DeniedError):
-        await answer_device(around, program, codes.user_code, DeviceVerdict.APPROVED)
+        await answer_device(around, program, NO_SESSION, codes.user_code, DeviceVerdict.APPROVED)
     around.clock.advance(LIFETIME - timedelta(seconds=1))
     typed = codes.user_code.replace("-", " ").lower()
     assert (await look_at_device(around, typed)).user_code == codes.user_code
     around.clock.advance(timedelta(seconds=1))
     for code in (codes.user_code, "", "\u202e", "x" * 100_000):
         with pytest.raises(NotFoundError):
-            await answer_device(around, ADA, code, DeviceVerdict.APPROVED)
+            await answer_device(around, ADA, NO_SESSION, code, DeviceVerdict.APPROVED)
     with pytest.raises(UnauthenticatedError):
         await redeem_device_code(around, codes.device_code)
     fresh = await begin_device_sign_in(around, said="x", address="127.0.0.1")
-    await answer_device(around, ADA, fresh.user_code, DeviceVerdict.DENIED)
+    await answer_device(around, ADA, NO_SESSION, fresh.user_code, DeviceVerdict.DENIED)
     with pytest.raises(NotFoundError):
-        await answer_device(around, BEN, fresh.user_code, DeviceVerdict.APPROVED)
+        await answer_device(around, BEN, NO_SESSION, fresh.user_code, DeviceVerdict.APPROVED)
     with pytest.raises(DeniedError):
         await redeem_device_code(around, fresh.device_code)
     with pytest.raises(UnauthenticatedError):
@@ -291,7 +335,7 @@ async def test_a_terminal_waits_for_ten_minutes_and_for_one_answer(around):
 async def test_an_account_disabled_meanwhile_signs_in_no_terminal(around):
     """The yes came before; the code is used up all the same."""
     codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
-    await answer_device(around, ADA, codes.user_code, DeviceVerdict.APPROVED)
+    await answer_device(around, ADA, NO_SESSION, codes.user_code, DeviceVerdict.APPROVED)
     await disable_account(around, "operator", ADA.id)
     for _ in range(2):
         with pytest.raises(UnauthenticatedError):

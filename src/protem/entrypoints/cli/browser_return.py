@@ -3,14 +3,15 @@
 Here: one small listener on loopback for one visit. Not here: what is done with what it brings.
 
 Invariants: it listens on 127.0.0.1 alone, under a port of the system's choosing; it takes one
-answer, at one path, called by its own address (so no other site's name leads here), and closes;
-whoever connects and says nothing holds it up for ``_PATIENCE_SECONDS``, not for ever.
+answer, at one path, called by its own address (so no other site's name leads here) and with the
+code that the terminal shows (so no page that tries ports ends the wait), and closes; whoever
+connects and says nothing, or little by little, holds up nobody.
 """
 
 from __future__ import annotations
 
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,7 +29,9 @@ class BrowserReturn:
 
     def __init__(self) -> None:
         self._brought: str | None = None
-        self._http = HTTPServer(("127.0.0.1", 0), self._visit())
+        self._code = ""
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._visit())
+        self._http.daemon_threads, self._http.block_on_close = True, False
         self._http.timeout = _LOOK_EVERY_SECONDS
 
     @property
@@ -36,8 +39,14 @@ class BrowserReturn:
         """Where it listens."""
         return int(self._http.server_address[1])
 
-    def wait(self, seconds: float) -> str | None:
-        """Return what the browser brought, "" when it was told no; None when nobody came."""
+    def wait(self, code: str, seconds: float) -> str | None:
+        """Return what the browser brought, "" when it was told no; None when nobody came.
+
+        Args:
+            code: what the terminal shows; the browser brings it along.
+            seconds: the most to wait.
+        """
+        self._code = code
         deadline = time.monotonic() + seconds
         while self._brought is None and time.monotonic() < deadline:
             self._http.handle_request()
@@ -78,10 +87,11 @@ class BrowserReturn:
         parts = urlsplit(path)
         if parts.path != _PATH or host != f"127.0.0.1:{self.port}":
             return None
-        found = parse_qs(parts.query, keep_blank_values=True).get("proof", [])
-        if len(found) != 1 or len(found[0]) > _MOST_PROOF or not found[0].isascii():
+        query = parse_qs(parts.query, keep_blank_values=True)
+        found = query.get("proof", [])
+        if not self._code or query.get("code") != [self._code] or len(found) != 1:
             return None
-        return found[0]
+        return found[0] if len(found[0]) <= _MOST_PROOF and found[0].isascii() else None
 
     def take(self, proof: str) -> None:
         """Keep the first answer."""

@@ -99,7 +99,8 @@ def _from_a_browser_here(client: ApiClient) -> dict[str, Any]:
         line.show("Waiting for the browser; Ctrl-C gives up.")
         try:
             left = time_left(codes.get("expires_at"))
-            proof = waiting.wait(_LONGEST_WAIT if left is None else left.total_seconds())
+            longest = _LONGEST_WAIT if left is None else left.total_seconds()
+            proof = waiting.wait(str(codes.get("user_code")), longest)
         finally:
             line.clear()
     if proof is None:

@@ -32,9 +32,12 @@ async def post_device(request: Request) -> Response:
     """Sign the terminal in, or refuse it."""
     sender, form = await posted(request)
     verdict = DeviceVerdict.APPROVED if form["verdict"] == "approve" else DeviceVerdict.DENIED
-    answer = await answer_device(around_of(request), sender.principal, form["code"], verdict)
+    answer = await answer_device(
+        around_of(request), sender.principal, sender.session, form["code"], verdict
+    )
     onward = None
     if answer.port is not None:
         told = answer.proof.reveal() if verdict is DeviceVerdict.APPROVED else ""
-        onward = f"http://127.0.0.1:{answer.port}/signed-in?{urlencode({'proof': told})}"
+        query = urlencode({"code": answer.user_code, "proof": told})
+        onward = f"http://127.0.0.1:{answer.port}/signed-in?{query}"
     return render(request, "device.html", asked=None, done=verdict.value, onward=onward)

@@ -78,6 +78,7 @@ def _devices() -> None:
         sa.Column("decided_by", sa.Text(), nullable=True),
         sa.Column("port", sa.BigInteger(), nullable=True),
         sa.Column("proof", sa.LargeBinary(), nullable=True),
+        sa.Column("session", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint(
             "(verdict = 'approved' OR verdict = 'denied' OR verdict = 'pending')",
             name=op.f("device_sign_ins_verdict"),
