@@ -7,10 +7,9 @@ import pty
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+import httpx2
 import pytest
 from tests.integration.control_plane_in_memory import local
 
@@ -113,11 +112,9 @@ def test_a_word_that_the_browser_never_said_signs_nobody_in(terminal):
         if fields[3] == "0A" and fields[9] in inodes_of(process.pid):
             port = int(fields[1].partition(":")[2], 16)
     there = f"http://127.0.0.1:{port}/signed-in"
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{there}?proof=guess")
+    assert httpx2.get(there, params={"proof": "guess"}).status_code == 404
     assert process.poll() is None
-    with urllib.request.urlopen(f"{there}?code={code}&proof=guess") as answer:
-        assert answer.status == 200
+    assert httpx2.get(there, params={"code": code, "proof": "guess"}).status_code == 200
     assert process.wait(20) != 0
     assert "Signed in" not in all_it_said(ours)
 
