@@ -22,6 +22,16 @@ def furnish(web):
     return web.ask(ticket="INC-1")
 
 
+def violations(page):
+    """The accessibility rules that the open page fails, with where."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]])
+        for one in found["violations"]
+    ]
+
+
 @pytest.mark.parametrize("who", ["grace", "ada"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1180])
@@ -36,13 +46,7 @@ def test_axe_finds_nothing(web, page_of, who, scheme, width):
             page.context.add_cookies(
                 [{"name": "protem", "value": web.stage.tokens[who], "url": web.address}]
             )
-        page.evaluate(AXE)
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        wrong = [
-            (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]])
-            for one in found["violations"]
-        ]
-        assert wrong == [], path
+        assert violations(page) == [], path
 
 
 def test_hostile_text_is_text_everywhere(web, page_of):

@@ -22,7 +22,10 @@ def test_pictures(web, page_of):
     web.activate(read, "zoe")
     web.ask(PURGE, "zoe", target=LEDGER, ticket="OPS-88", reason="Expired holds block refunds")
     asked = web.ask(
-        FIX, reason="Orders stuck since 14:05: the queue consumer lost its lease.", ticket="INC-421"
+        FIX,
+        reason="Orders stuck since 14:05: the queue consumer lost its lease.",
+        ticket="INC-421",
+        evidence={"links": ["https://alerts.example.com/d/orders-stuck"], "explain": True},
     )
     path = f"/requests/{asked['id']}"
     pictures = [

@@ -19,7 +19,9 @@ import uvicorn
 from tests.integration.control_plane_in_memory import HALF, Stage, ask_body, local, running
 
 from protem.domain.bearer_tokens import fingerprint
+from protem.domain.evidence import Rehearsal
 from protem.domain.identifiers import GroupName, TargetName
+from protem.domain.notices import NoticeKind
 from protem.domain.plans import Finding, Plan, Trait
 from protem.domain.principals import Principal
 from protem.domain.scopes import Privilege, Scope
@@ -27,9 +29,11 @@ from protem.domain.secret import Secret
 from protem.domain.targets import Target
 from protem.entrypoints.web_ui.installation import install
 from protem.ports.store import Account, Transaction
+from protem.services.channels import Channel
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
 from protem.testing.in_memory_connector import InMemoryConnector
+from protem.testing.in_memory_notifier import InMemoryPersonalNotifier
 from protem.testing.in_memory_planner import InMemoryPlanner
 
 ORDERS = TargetName("orders-db")
@@ -100,6 +104,7 @@ def _plans() -> dict[tuple[str, ...], Plan]:
             ),
             held_by_everyone=everyone,
             traits=frozenset({Trait.WRITES, Trait.LOCKS_ROWS}),
+            rehearsal=Rehearsal(statement=FIX[2]),
             findings=(
                 Finding(code="trigger", message="updates fire trigger orders_audit on shop.orders"),
             ),
@@ -172,6 +177,7 @@ class WebStage:
     address: str
     stage: Stage
     loop: asyncio.AbstractEventLoop
+    mail: InMemoryPersonalNotifier
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run ``work`` where the application lives."""
@@ -200,6 +206,15 @@ class WebStage:
         path = f"/v1/grants/{asked['id']}/activate?wait=5"
         return self.call(who, "POST", path, json={"public_half": HALF})
 
+    def link(self, asked: dict[str, Any], who: str = "grace") -> str:
+        """Return the address of that person's mailed link, once it was sent."""
+        for _ in range(400):
+            for person, notice, way in list(self.mail.handed):
+                if (person, notice.digest) == (local(who), asked["digest"]) and way is not None:
+                    return f"{self.address}{way.path.reveal()}"
+            self.do(asyncio.sleep(0.01))
+        raise AssertionError("no link was sent")
+
     def one_time_token(self, who: str) -> str:
         """Return a fresh one-time token."""
         token = SystemRandomness().token()
@@ -224,7 +239,11 @@ def served() -> Iterator[WebStage]:
     ready, stop = threading.Event(), threading.Event()
 
     async def serve(listening: socket.socket) -> None:
-        async with running() as stage:
+        mail = InMemoryPersonalNotifier(people=map(local, PEOPLE))
+        by_mail = Channel(
+            notifier=mail, kinds=frozenset(NoticeKind), personal=mail, answer_by_link=True
+        )
+        async with running(channels=(by_mail,)) as stage:
             await stage.store.write(lambda transaction: _people(stage, transaction))
             _declare(stage)
             config = uvicorn.Config(
@@ -234,7 +253,8 @@ def served() -> Iterator[WebStage]:
             # Signals belong to the test run, whose main thread this is not.
             server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
             address = f"http://localhost:{listening.getsockname()[1]}"
-            found.append(WebStage(address=address, stage=stage, loop=asyncio.get_running_loop()))
+            loop = asyncio.get_running_loop()
+            found.append(WebStage(address=address, stage=stage, loop=loop, mail=mail))
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             ready.set()
             await asyncio.to_thread(stop.wait)

@@ -53,6 +53,7 @@ class PostgresqlCase:
     """A database of its own with a non-superuser administrator."""
 
     target = TARGET
+    statement = "UPDATE shop.orders SET id = id + 1 WHERE id = 1"
 
     def __init__(self, server: PostgresqlServer, database: str) -> None:
         self.server, self.database = server, database
@@ -97,7 +98,7 @@ class PostgresqlCase:
         async with connection:
             for statement in statements:
                 cursor = await connection.execute(statement)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall() if cursor.description is not None else []
 
     async def now(self) -> datetime:
         """Return the server's time."""
@@ -138,6 +139,7 @@ class InMemoryCase:
     """The fake on a clock that stands still."""
 
     target = TARGET
+    statement = "anything"
 
     def __init__(self) -> None:
         self.clock = ManualClock()

@@ -5,6 +5,7 @@ import email
 import email.policy
 import ssl
 from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -16,12 +17,18 @@ from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.secret import Secret
 from protem.notifications.mail import MailNotifier, MailServer
 from protem.testing.notifier_contract import HOSTILE, NOTICE, NotifierContract, NotifierUnderTest
+from protem.testing.personal_notifier_contract import (
+    KNOWN,
+    WAY,
+    PersonalNotifierContract,
+    PersonalNotifierUnderTest,
+)
 from protem.testing.tls_files import postgresql_tls_settings
 
 # the receiver here may take passwords in clear text: it is the sender who must not give them
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 PASSWORD = "correct horse"
-FIRST, SECOND = "ann@example.com", "bob@example.com"
+FIRST, SECOND, OWN = "ann@example.com", "bob@example.com", "ann.at.home@example.com"
 
 
 class Mailbox:
@@ -78,13 +85,14 @@ async def mailbox():
     await found.stop()
 
 
-def mail_by(port, **server):
+def mail_by(port, people=None, **server):
     return MailNotifier(
         name="owners",
         server=MailServer(**{"host": "127.0.0.1", "port": port, "security": "none", **server}),
         sender="protem@example.com",
         to=[FIRST, SECOND],
         public_url="https://protem.test/",
+        people=people or {},
     )
 
 
@@ -113,6 +121,59 @@ class TestMail(NotifierContract):
             be_away=lambda: answer("451 later"),
             refuse=lambda: answer("554 no"),
         )
+
+
+class TestPersonalMail(PersonalNotifierContract):
+    """Over SMTP, to one address."""
+
+    @pytest.fixture(params=[0, 1], ids=["text", "html"])
+    async def personal(self, request, mailbox):
+        """A server that takes everything; each of the two forms must say all."""
+
+        def seen():
+            shown = [parts(mail)[request.param] for to, mail in mailbox.mails if to == (OWN,)]
+            return [unescape(each) if request.param else each for each in shown]
+
+        def away():
+            mailbox.data_answer = "451 later"
+
+        notifier = mail_by(await mailbox.start(), people={KNOWN: OWN})
+        return PersonalNotifierUnderTest(notifier=notifier, seen=seen, be_away=away)
+
+
+async def test_a_link_goes_to_its_person_and_the_list_never_sees_one(mailbox):
+    """Two mails of one notice: one to all without a link, one to the person with it."""
+    notifier = mail_by(await mailbox.start(), people={KNOWN: OWN})
+    await notifier.deliver(NOTICE)
+    await notifier.deliver_to(KNOWN, NOTICE, WAY)
+    (everybody, shared), (alone, own) = mailbox.mails
+    assert (everybody, alone, own["to"]) == ((FIRST, SECOND), (OWN,), OWN)
+    assert not any(WAY.path.reveal() in part for part in parts(shared))
+    for part in parts(own):
+        assert f"https://protem.test{WAY.path.reveal()}" in part
+
+
+async def test_a_mail_with_a_fresh_link_is_no_repeat_of_an_older_one(mailbox):
+    """A mailbox that drops what it has by Message-ID would keep the link that is over."""
+    notifier = mail_by(await mailbox.start(), people={KNOWN: OWN})
+    for way in (None, WAY, replace(WAY, until=WAY.until + timedelta(minutes=3))):
+        await notifier.deliver_to(KNOWN, NOTICE, way)
+    assert len({mail["message-id"] for _, mail in mailbox.mails}) == 3
+
+
+async def test_hostile_text_beside_a_link_adds_no_header_and_no_other_link(mailbox):
+    """Ours stand in the first lines; what a stranger wrote is below, indented and escaped."""
+    hostile = replace(
+        NOTICE, title=f"x {HOSTILE}", lines=(("Reason", f"https://e.example\n{HOSTILE}"),)
+    )
+    await mail_by(await mailbox.start(), people={KNOWN: OWN}).deliver_to(KNOWN, hostile, WAY)
+    ((recipients, mail),) = mailbox.mails
+    assert (recipients, mail["bcc"]) == ((OWN,), None)
+    text, html = parts(mail)
+    ours = [line for line in text.splitlines() if line.startswith("https://")]
+    assert ours == [f"https://protem.test{path}" for path in (NOTICE.path, WAY.path.reveal())]
+    assert html.count("<a ") == 2
+    assert "<b>" not in html
 
 
 async def test_hostile_text_adds_no_header_no_recipient_and_no_line_of_ours(mailbox):

@@ -11,8 +11,13 @@ from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.secret import Secret
 from protem.notifications.webhook import WebhookNotifier
 from protem.system.clock import SystemClock
-from protem.testing.in_memory_notifier import InMemoryNotifier
+from protem.testing.in_memory_notifier import InMemoryNotifier, InMemoryPersonalNotifier
 from protem.testing.notifier_contract import NOTICE, NotifierContract, NotifierUnderTest
+from protem.testing.personal_notifier_contract import (
+    KNOWN,
+    PersonalNotifierContract,
+    PersonalNotifierUnderTest,
+)
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -134,3 +139,24 @@ async def test_a_redirect_is_not_followed_and_a_wrong_address_is_tried_again(
     with pytest.raises(error):
         await webhook.deliver(NOTICE)
     assert len(receiver.posts) == 1
+
+
+class TestInMemoryPersonal(PersonalNotifierContract):
+    """The fake's personal side."""
+
+    @pytest.fixture
+    async def personal(self):
+        """A channel that knows one person."""
+        notifier = InMemoryPersonalNotifier(people=[KNOWN])
+
+        def seen():
+            return [
+                f"{notice.to_json()!s} {way.path.reveal() if way else ''}"
+                for who, notice, way in notifier.handed
+                if who == KNOWN
+            ]
+
+        def away():
+            notifier.failure = RetryLaterError("away")
+
+        return PersonalNotifierUnderTest(notifier=notifier, seen=seen, be_away=away)

@@ -28,6 +28,8 @@ const provider = new Provider(issuer, {
   claims: { openid: ['sub'], profile: ['name', 'groups', 'hd', '_claim_names'], email: ['email', 'email_verified'] },
   conformIdTokenClaims: false,
   pkce: { required: () => true },
+  // Whom it tells of departures listens on loopback here, which its own dispatcher refuses to reach.
+  fetch: (url, { dispatcher: _, ...options }) => globalThis.fetch(url, options),
   cookies: { keys: ['only for tests'] },
   ttl: { Session: 600, Interaction: 600, Grant: 600, AccessToken: 600, IdToken: given.idTokenSeconds ?? 600 },
   jwks: given.jwks,

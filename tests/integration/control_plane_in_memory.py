@@ -16,6 +16,7 @@ from protem.bootstrap.plane import ControlPlane
 from protem.domain.bearer_tokens import fingerprint
 from protem.domain.decisions import ApprovalRequirement, Outcome, PolicyAction
 from protem.domain.errors import NotFoundError
+from protem.domain.evidence import Rehearsal
 from protem.domain.identifiers import GroupName, TargetName
 from protem.domain.plans import Plan, Trait
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
@@ -101,7 +102,11 @@ def _plans() -> dict[tuple[str, ...], Plan]:
 
     return {
         READ: Plan(scope=scope("SELECT", "id")),
-        WRITE: Plan(scope=scope("DELETE"), traits=frozenset({Trait.WRITES})),
+        WRITE: Plan(
+            scope=scope("DELETE"),
+            traits=frozenset({Trait.WRITES}),
+            rehearsal=Rehearsal(statement=WRITE[2]),
+        ),
         FORBIDDEN: Plan(scope=scope("SELECT", "email")),
     }
 

@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parents[2] / ".venv" / "identity-provider"
 SERVER = Path(__file__).parents[1] / "identity_provider" / "server.mjs"
 SECRET = "only-for-tests-1/+%"
 _FORM = re.compile(r'<form[^>]*action="([^"]+)"')
+_TOKEN = re.compile(r'name="xsrf" value="([^"]+)"')
 
 
 @dataclass(slots=True)
@@ -51,7 +52,10 @@ def openid_provider(
         "post_logout_redirect_uris": [callback.split("/v1/", maxsplit=1)[0] + "/sign-in"],
     }
     if back_channel is not None:
-        client |= {"backchannel_logout_uri": back_channel}
+        client |= {
+            "backchannel_logout_uri": back_channel,
+            "backchannel_logout_session_required": True,
+        }
     shutil.copy(SERVER, FOLDER / "server.mjs")
     process = subprocess.Popen(
         ["node", "server.mjs"],
@@ -105,3 +109,13 @@ class Browser:
             fields = {"prompt": prompt, "login": name, "password": "any"}
             response = self.http.post(urllib.parse.urljoin(str(response.url), form[1]), data=fields)
         raise AssertionError("the provider does not come to an end")
+
+    def sign_out_there(self, address: str) -> None:
+        """Follow ``address`` to the provider and agree to being signed out there."""
+        page = self.http.get(address)
+        action, token = _FORM.search(page.text), _TOKEN.search(page.text)
+        assert action is not None, page.text
+        assert token is not None, page.text
+        fields = {"xsrf": token[1], "logout": "yes"}
+        done = self.http.post(urllib.parse.urljoin(str(page.url), action[1]), data=fields)
+        assert done.is_redirect, done.text

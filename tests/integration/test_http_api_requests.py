@@ -156,3 +156,40 @@ async def test_audit_that_cannot_be_written_stops_new_access_not_endings(stage):
     assert (await stage.ask()).status_code == 503
     ended = await stage.call("requester", "POST", f"/v1/grants/{grant['id']}/end?wait=5")
     assert ended.json()["state"] == "ended"
+
+
+async def test_evidence_is_asked_for_with_a_request_and_shown_with_it(stage):
+    """Links and what the target said are in the document whose digest is approved."""
+    link = "https://alerts.example/d?panel=7#now"
+    stage.connector.rehearsed_rows = 5_000
+    asked = await stage.ask(WRITE, evidence={"links": [link], "explain": True})
+    assert asked.status_code == 201, asked.text
+    evidence = asked.json()["request"]["evidence"]
+    assert evidence["links"] == [link]
+    (exhibit,) = evidence["exhibits"]
+    assert (exhibit["kind"], exhibit["rows"]) == ("explain", 5_000)
+    path = f"/v1/requests/{asked.json()['id']}"
+    edited = await stage.call("requester", "PUT", path, json=ask_body(WRITE))
+    assert "evidence" not in edited.json()["request"]
+    assert edited.json()["digest"] != asked.json()["digest"]
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"links": ["javascript:alert(1)"]},
+        {"links": ["http://alerts.example/1"]},
+        {"links": ["https://a.example/"] * 6},
+        {"links": ["https://a.example/" + "x" * 500]},
+        {"links": "https://a.example/"},
+        {"links": [None]},
+        {"explain": "yes"},
+        {"dry_run": True},
+        [],
+    ],
+)
+async def test_evidence_that_is_none_is_refused(stage, evidence):
+    """Another scheme, too many, too long, another type: 422, and nothing is on record."""
+    answer = await stage.ask(WRITE, evidence=evidence)
+    assert answer.status_code == 422, answer.text
+    assert (await stage.call("requester", "GET", "/v1/requests?mine=true")).json()["items"] == []

@@ -16,11 +16,18 @@ from tests.integration.signed_tokens import (
     with_header,
 )
 
-from protem.domain.principals import PrincipalId
+from protem.domain.device_sign_ins import DeviceVerdict
+from protem.domain.principals import Principal, PrincipalId
+from protem.domain.secret import Secret
 from protem.entrypoints.web_ui.installation import install
 from protem.identity.oidc import OidcProvider, OidcSettings, fetching
 from protem.identity.oidc.claims import ClaimRules
-from protem.services.sign_in import SignInRules, sign_in_by_consent
+from protem.services.sign_in import SignInRules
+from protem.services.sign_in_by_device import (
+    answer_device,
+    begin_device_sign_in,
+    redeem_device_code,
+)
 from protem.system.clock import SystemClock
 from protem.system.randomness import SystemRandomness
 
@@ -301,7 +308,10 @@ async def test_an_answer_that_drips_is_given_up(stage, staff, monkeypatch):
 async def test_a_device_code_is_not_enough_to_enrol_a_key(stage):
     """Whoever talked somebody into confirming a code cannot sign approvals as them."""
     around = stage.plane.around
-    lent = await sign_in_by_consent(around, local("reviewer"))
+    codes = await begin_device_sign_in(around, said="x", address="127.0.0.1")
+    reviewer = Principal(id=local("reviewer"), display="")
+    await answer_device(around, reviewer, Secret("none"), codes.user_code, DeviceVerdict.APPROVED)
+    lent = await redeem_device_code(around, codes.device_code)
     stage.tokens["lent"] = lent.token.reveal()
     for path in ("ssh/challenge", "webauthn/options"):
         refused = await stage.call("lent", "POST", f"/v1/approver-keys/{path}")

@@ -1,301 +1,307 @@
-"""Answers from Slack, over HTTP and against a Slack that plays the documented one.
-
-Reordered, late and twice, by people with and without the right; and messages that stay true.
-"""
+"""Answers from Slack: forged, repeated, reordered, late, and good ones."""
 
 import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
-from tests.integration.control_plane_in_memory import WRITE
-from tests.integration.slack_stage import PLACE, slack_stage, until
-from tests.integration.slack_workspace import (
-    SlackWorkspace,
-    signed,
-)
+from slack_sdk.signature import Clock, SignatureVerifier
+from tests.integration.control_plane_in_memory import WRITE, local, running
+from tests.integration.played_chat import PlayedChat
 
-from protem.domain.decisions import ApprovalRequirement, Outcome, PolicyAction, Signing
-from protem.domain.errors import RetryLaterError
-from protem.domain.grants import GrantState
-from protem.domain.identifiers import GroupName
-from protem.testing.in_memory_policy import FixedRule
+from protem.domain.identifiers import GrantId
+from protem.domain.notices import NoticeKind
+from protem.domain.posted_messages import PostedMessage
+from protem.domain.secret import Secret
+from protem.entrypoints.chat.slack import PREFIX, create_slack_app
+from protem.entrypoints.http_api.app import create_app
+from protem.notifications.slack import SlackNotifier
+from protem.notifications.slack_clicks import SlackDoor
+from protem.services.answer_in_chat import NOT_MAPPED
+from protem.services.channels import Channel
+from protem.testing.notifier_contract import NOTICE
+
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+PEOPLE = {
+    "UREV": local("reviewer"),
+    "UREQ": local("requester"),
+    "USTR": local("stranger"),
+    "UGONE": local("nobody"),
+}
+HOOK = f"{PREFIX}/ops"
 
 
 @pytest.fixture
-def workspace():
-    """Start a Slack."""
-    found = SlackWorkspace()
+def chat():
+    """Start what plays Slack."""
+    found = PlayedChat()
     yield found
     found.stop()
 
 
 @pytest.fixture
-async def stage(workspace):
-    """A control plane whose reviewers are asked in Slack."""
-    async with slack_stage(workspace) as found:
-        yield found
+async def stage(chat):
+    """A control plane with one Slack channel."""
+    slack = SlackNotifier(
+        name="ops",
+        channel="C1",
+        token=Secret("xoxb"),
+        api=chat.url,
+        public_url="https://protem.test",
+    )
+    channel = Channel(notifier=slack, kinds=frozenset({NoticeKind.REVIEW_WANTED}), board=slack)
+    door = SlackDoor(workspace="T1", channel="C1", signing_secret=Secret(SECRET), people=PEOPLE)
+    async with running(channels=(channel,)) as made:
+        app = create_slack_app(made.plane.around, {"ops": door})
+        made.app = create_app(made.plane, mounts={PREFIX: app})
+        yield made
+    await slack.close()
+
+
+def payload(asked, verdict="approve", user="UREV", **more):
+    """What Slack sends for one press."""
+    value = f"{asked['id']} {asked['digest']}"
+    return {
+        "type": "block_actions",
+        "team": {"id": "T1"},
+        "user": {"id": user, "team_id": "T1"} if isinstance(user, str) else user,
+        "channel": {"id": "C1"},
+        "actions": [{"action_id": f"protem_{verdict}", "value": value}],
+        "response_url": "http://127.0.0.1:9/evil",
+        **more,
+    }
+
+
+def signed(stage, body, *, secret=SECRET, at=None, late=timedelta()):
+    """Return headers as Slack makes them."""
+    moment = str(int((at or stage.plane.around.clock.now() - late).timestamp()))
+    signature = SignatureVerifier(secret, Clock()).generate_signature(timestamp=moment, body=body)
+    return {
+        "content-type": "application/x-www-form-urlencoded",
+        "x-slack-request-timestamp": moment,
+        "x-slack-signature": signature,
+    }
+
+
+async def press(stage, form, **how):
+    """Send one press."""
+    body = form if isinstance(form, bytes) else urlencode({"payload": json.dumps(form)}).encode()
+    return await stage.call(None, "POST", HOOK, content=body, headers=signed(stage, body, **how))
+
+
+async def state_of(stage, asked):
+    """Return how the request stands."""
+    grant = await stage.store.read(lambda view: view.grants.get(GrantId(asked["id"])))
+    return str(grant.state)
+
+
+async def until(condition):
+    """Wait a little for what loops do."""
+    for _ in range(400):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+def whispers(chat):
+    """What persons were told alone."""
+    return [form["text"] for form in chat.of("chat.postEphemeral")]
+
+
+async def test_a_press_decides_and_the_message_says_so(stage, chat):
+    """Posted with buttons, answered by somebody eligible, rewritten without them."""
+    asked = (await stage.ask(WRITE)).json()
+    await until(lambda: chat.of("chat.postMessage"))
+    (posted,) = chat.of("chat.postMessage")
+    assert asked["digest"] in json.dumps(posted["blocks"][-1])
+    answer = await press(stage, payload(asked))
+    assert answer.status_code == 200
+    assert await state_of(stage, asked) == "approved"
+    await until(lambda: chat.of("chat.update"))
+    (form,) = chat.of("chat.update")
+    assert form["ts"] == "170000.000001"
+    assert "already decided: approved by reviewer" in json.dumps(form)
+    assert "protem_approve" not in json.dumps(form)
+    assert whispers(chat) == ["Your approval is recorded."]
+
+
+async def test_an_answer_on_the_page_rewrites_the_message(stage, chat):
+    """Wherever it was answered, and though this channel does not hear of decisions."""
+    asked = (await stage.ask(WRITE)).json()
+    await until(lambda: chat.of("chat.postMessage"))
+    body = {"digest": asked["digest"], "verdict": "deny"}
+    await stage.call("reviewer", "POST", f"/v1/requests/{asked['id']}/reviews", json=body)
+    await until(lambda: chat.of("chat.update"))
+    assert "denied by reviewer" in json.dumps(chat.of("chat.update"))
+    await press(stage, payload(asked))
+    assert whispers(chat) == ["Not recorded: already decided: denied by reviewer"]
+
+
+async def test_a_message_that_could_not_be_rewritten_is_tried_again(stage, chat):
+    """Delayed answers of Slack lose nothing, and a question posted after its answer is closed."""
+    asked = (await stage.ask(WRITE)).json()
+    await until(lambda: chat.of("chat.postMessage"))
+    chat.status, chat.headers = 429, {"Retry-After": "1"}
+    await stage.call("requester", "POST", f"/v1/requests/{asked['id']}/cancel")
+    await until(lambda: chat.of("chat.update"))
+    chat.status, tries = 200, len(chat.of("chat.update"))
+    await until(lambda: len(chat.of("chat.update")) > tries)
+    late = replace(NOTICE, id="late", grant_id=GrantId(asked["id"]), digest=asked["digest"])
+    message = PostedMessage(notice=late, channel="ops", receipt="9.9", look_at=late.at)
+    chat.posted.add("9.9")
+    await stage.store.write(lambda tx: tx.messages.put(message))
+    await until(lambda: chat.of("chat.update")[-1]["ts"] == "9.9")
+    assert "withdrawn" in json.dumps(chat.of("chat.update")[-1])
 
 
 @pytest.mark.parametrize(
-    ("verdict", "state", "word"),
-    [("approve", GrantState.APPROVED, "approval"), ("deny", GrantState.DENIED, "denial")],
-)
-async def test_a_click_is_an_answer_and_the_message_says_so(stage, verdict, state, word):
-    """As the mapped person; it goes on record with the channel that vouched for them."""
-    asked = await stage.ask(reason="stuck orders")
-    assert await stage.click(verdict) == f"Your {word} is on record."
-    assert await stage.state(asked) is state
-    said = "Approved" if verdict == "approve" else "Denied"
-    await until(lambda: f"{said} by reviewer" in stage.workspace.texts()[0])
-    assert set(stage.workspace.buttons()) == {"look"}
-    entries = await stage.around.store.read(lambda view: view.audit.entries(start=0, limit=99))
-    (told,) = [entry.body for entry in entries if b"answered_in_chat" in entry.body]
-    assert b'"answered_in_chat":"approvals"' in told
-    assert b"local|reviewer" in told
-
-
-@pytest.mark.parametrize("verdict", ["approve", "deny"])
-async def test_a_message_is_rewritten_when_it_was_answered_elsewhere(stage, verdict):
-    """On the page or in a terminal, though the channel wants to hear of no answers."""
-    asked = await stage.ask()
-    await stage.answer_on_the_page(asked, verdict)
-    said = {"approve": "Approved by reviewer", "deny": "Denied by reviewer"}[verdict]
-    await until(lambda: said in stage.workspace.texts()[0])
-    assert set(stage.workspace.buttons()) == {"look"}
-    assert len(stage.workspace.messages) == 1
-
-
-async def test_a_message_is_rewritten_when_its_request_is_withdrawn(stage):
-    """Nothing is left to click on."""
-    asked = await stage.ask()
-    await stage.access.call("requester", "POST", f"/v1/requests/{asked['id']}/cancel")
-    await until(lambda: "Withdrawn" in stage.workspace.texts()[0])
-
-
-async def test_an_old_message_answers_nothing_after_an_edit(stage):
-    """The new revision has a message of its own; the old one says that the request changed."""
-    asked = await stage.ask()
-    old = stage.workspace.buttons()["approve"]
-    body = {"target": asked["request"]["target"], "command": {"argv": list(WRITE)}}
-    path = f"/v1/requests/{asked['id']}"
-    await stage.access.call("requester", "PUT", path, json={**body, "duration_seconds": 300})
-    await until(lambda: len(stage.workspace.messages) == 2)
-    assert "has changed" in await stage.click("approve", button=old)
-    assert await stage.state(asked) is GrantState.PENDING
-    await until(lambda: "has changed since" in stage.workspace.texts()[0])
-    assert await stage.click("approve") == "Your approval is on record."
-
-
-async def test_a_click_is_bound_to_its_digest(stage):
-    """Another digest in the button is not the one that the request has."""
-    asked = await stage.ask()
-    button = stage.workspace.buttons()["approve"]
-    forged = {**button, "value": f"{asked['id']} sha256:{'0' * 64}"}
-    assert "has changed" in await stage.click("approve", button=forged)
-    assert await stage.state(asked) is GrantState.PENDING
-
-
-async def test_a_later_answer_is_told_who_answered(stage):
-    """Approve after deny, by the same person and by another: the first one stands."""
-    asked = await stage.ask()
-    approve, deny = (stage.workspace.buttons()[verdict] for verdict in ("approve", "deny"))
-    assert "on record" in await stage.click("deny", button=deny)
-    assert "Denied by reviewer" in await stage.click("approve", button=approve)
-    assert await stage.state(asked) is GrantState.DENIED
-
-
-async def test_a_double_click_is_one_answer(stage):
-    """Both at once: each is told that the answer is on record, which it is once."""
-    asked = await stage.ask()
-    payload = stage.workspace.interaction(stage.workspace.buttons()["approve"])
-    await asyncio.gather(*(stage.send(payload) for _ in range(4)))
-    assert [said["text"] for said in stage.workspace.replies] == ["Your approval is on record."] * 4
-    given = await stage.around.store.read(lambda view: view.approvals.of(asked["id"], 1))
-    assert len(given) == 1
-
-
-@pytest.mark.parametrize("user", ["U0EVE", "u0reviewer", "U0REVIEWER ", "local|reviewer"])
-async def test_a_user_whom_the_settings_do_not_name_is_nobody(stage, user):
-    """They are told so, alone, and nothing is recorded."""
-    asked = await stage.ask()
-    assert "name nobody for the user" in await stage.click("approve", user)
-    reply = stage.workspace.replies[-1]
-    assert (reply["response_type"], reply["replace_original"]) == ("ephemeral", False)
-    assert await stage.state(asked) is GrantState.PENDING
-
-
-@pytest.mark.parametrize(
-    ("user", "words"),
+    ("how", "more"),
     [
-        ("U0REQUESTER", "nobody reviews their own request"),
-        ("U0STRANGER", "Nothing was recorded"),
-        ("U0AUDITOR", "Nothing was recorded"),
-        ("U0GONE", "unknown or disabled"),
-        ("U0AGENT", "only a person"),
+        ({"secret": "another"}, {}),
+        ({"late": timedelta(minutes=6)}, {}),
+        ({"late": -timedelta(minutes=6)}, {}),
+        ({}, {"team": {"id": "T2"}}),
+        ({}, {"team": None}),
+        ({}, {"user": {"id": "UREV", "team_id": "T2"}}),
+        ({}, {"channel": {"id": "C2"}}),
+        ({}, {"channel": "C1"}),
     ],
 )
-async def test_a_named_user_has_no_more_rights_than_on_the_page(stage, user, words):
-    """Their own request, no right to review, an account that is gone, an agent."""
-    asked = await stage.ask()
-    for verdict in ("approve", "deny"):
-        assert words in await stage.click(verdict, user)
-    assert await stage.state(asked) is GrantState.PENDING
+async def test_what_is_not_from_our_channel_now_is_refused(stage, chat, how, more):
+    """Wrong secret, old, from the future, another workspace, a guest, another channel."""
+    asked = (await stage.ask(WRITE)).json()
+    assert (await press(stage, payload(asked, **more), **how)).status_code == 401
+    assert await state_of(stage, asked) == "pending"
+    assert whispers(chat) == []
 
 
-async def test_where_a_signature_is_asked_for_a_click_never_counts(stage):
-    """The message has a link alone; a button from before the rule answers nothing either."""
-    asked = await stage.ask()
-    need = ApprovalRequirement(
-        count=1, groups=frozenset({GroupName("owners")}), rule="key", signed=Signing.REQUIRED
-    )
-    rule = FixedRule(
-        id="key",
-        action=PolicyAction.REQUEST,
-        outcome=Outcome.NEEDS_APPROVAL,
-        approvals=(need,),
-    )
-    policy = stage.around.policy
-    policy.change(rule, *policy._rules)
-    assert "sign" in await stage.click("approve")
-    assert await stage.state(asked) is GrantState.PENDING
-    await stage.ask(reason="another")
-    assert set(stage.workspace.buttons()) == {"look"}
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-slack-signature": ""},
+        {"x-slack-signature": b"v0=\xe9"},
+        {"x-slack-signature": "v0=" + "0" * 64},
+        {"x-slack-request-timestamp": "soon"},
+        {"x-slack-request-timestamp": "9" * 40},
+    ],
+)
+async def test_nothing_unsigned_comes_in(stage, headers):
+    """Missing, malformed and wrong headers are refused, and so is a body that was altered."""
+    body = urlencode({"payload": json.dumps(payload((await stage.ask(WRITE)).json()))}).encode()
+    good = signed(stage, body)
+    answer = await stage.call(None, "POST", HOOK, content=body, headers={**good, **headers})
+    assert answer.status_code == 401
+    for altered in (body + b"&x=1", b"\xff\xfe", b""):
+        answer = await stage.call(None, "POST", HOOK, content=altered, headers=good)
+        assert answer.status_code == 401
 
 
-async def test_a_request_that_was_answered_before_its_message_went_out_has_none(workspace):
-    """Slack was away meanwhile: nobody is asked for what is decided."""
-    workspace.failure = 503, b"", {}
-    async with slack_stage(workspace) as stage:
-        asked = (await stage.access.ask(WRITE)).json()
-        await until(lambda: waiting(stage)[0].attempts > 0)
-        await stage.answer_on_the_page(asked, "deny")
-        workspace.failure = None
-        await until(lambda: waiting(stage)[0].due_at is None)
-        assert workspace.messages == {}
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("UNONE", NOT_MAPPED),
+        ("USTR", "Not recorded: "),
+        ("UGONE", "Not recorded: "),
+        ("UREQ", "Not recorded: nobody reviews their own request"),
+    ],
+)
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+async def test_whoever_may_not_answer_reads_why_and_changes_nothing(
+    stage, chat, user, said, verdict
+):
+    """Unmapped, not eligible, without an account, the requester: each alone reads it."""
+    asked = (await stage.ask(WRITE)).json()
+    assert (await press(stage, payload(asked, verdict, user))).status_code == 200
+    assert await state_of(stage, asked) == "pending"
+    (form,) = chat.of("chat.postEphemeral")
+    assert form["user"] == user
+    assert form["text"].startswith(said)
 
 
-def waiting(stage):
-    """The deliveries that are kept."""
-    return list(stage.access.store._tables.notices.values())
+async def test_the_same_press_again_changes_nothing(stage, chat):
+    """A replay inside the window and a double click: one verdict, and a word."""
+    asked = (await stage.ask(WRITE)).json()
+    at = stage.plane.around.clock.now()
+    await asyncio.gather(*(press(stage, payload(asked), at=at) for _ in range(3)))
+    await press(stage, payload(asked, "deny"))
+    assert await state_of(stage, asked) == "approved"
+    assert sorted(whispers(chat)) == [
+        *["Not recorded: already decided: approved by reviewer"] * 3,
+        "Your approval is recorded.",
+    ]
 
 
-async def test_a_message_that_could_not_be_rewritten_is_rewritten_later(stage):
-    """However long Slack was away, and though nothing changed since."""
-    asked = await stage.ask()
-    stage.workspace.failure = 429, b"", {"Retry-After": "1"}
-    await stage.answer_on_the_page(asked, "approve")
-    await asyncio.sleep(0.2)
-    assert "Approved by" not in stage.workspace.texts()[0]
-    stage.workspace.failure = None
-    await until(lambda: "Approved by reviewer" in stage.workspace.texts()[0])
-    assert await stage.keeper.run_once() == 0
+async def test_an_approval_after_a_refusal_changes_nothing(stage, chat):
+    """The first word counts."""
+    asked = (await stage.ask(WRITE)).json()
+    await press(stage, payload(asked, "deny"))
+    await press(stage, payload(asked))
+    assert await state_of(stage, asked) == "denied"
+    assert whispers(chat)[-1] == "Not recorded: already decided: denied by reviewer"
 
 
-async def test_a_crash_between_rewriting_and_recording_rewrites_again(stage):
-    """The message says the same; then nothing is left to do."""
-    asked = await stage.ask()
-    (shown,) = waiting(stage)
-    await stage.answer_on_the_page(asked, "deny")
-    await until(lambda: "Denied by reviewer" in stage.workspace.texts()[0])
-    await until(lambda: waiting(stage)[0].shown_version is None)
-    await stage.around.store.write(lambda tx: tx.notices.save(shown))
-    assert await stage.keeper.run_once() == 1
-    assert "Denied by reviewer" in stage.workspace.texts()[0]
-    assert await stage.keeper.run_once() == 0
+async def test_a_press_on_an_old_revision_does_not_count_for_the_new_one(stage, chat):
+    """The message showed something else."""
+    asked = (await stage.ask(WRITE)).json()
+    await until(lambda: chat.of("chat.postMessage"))
+    wanted = {"target": "orders-db", "duration_seconds": 300, "command": {"argv": list(WRITE)}}
+    await stage.call("requester", "PUT", f"/v1/requests/{asked['id']}", json=wanted)
+    await press(stage, payload(asked))
+    assert await state_of(stage, asked) == "pending"
+    assert whispers(chat) == ["Not recorded: the request has changed, look at the page"]
+    await until(lambda: chat.of("chat.update"))
+    assert "has changed" in json.dumps(chat.of("chat.update"))
 
 
-async def test_a_message_that_somebody_deleted_is_let_go(stage):
-    """It is not tried for ever."""
-    asked = await stage.ask()
-    stage.workspace.messages.clear()
-    await stage.answer_on_the_page(asked, "approve")
-    await until(lambda: waiting(stage)[0].shown_version is None)
-    assert "message_not_found" in waiting(stage)[0].last_error
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"payload=",
+        b"payload={",
+        b"payload=[]",
+        b"payload=" + b"[" * 100_000,
+        b"payload=1&payload=2",
+        b"x=1",
+        b"%00",
+    ],
+)
+async def test_what_is_malformed_is_refused(stage, body):
+    """Though it is signed."""
+    assert (await press(stage, body)).status_code in (400, 401)
 
 
-async def test_who_approved_so_far_is_on_the_message(stage):
-    """One of two: it stays open, and says who is missing."""
-    policy = stage.around.policy
-    two = ApprovalRequirement(count=2, groups=frozenset({GroupName("owners")}), rule="two")
-    rule = FixedRule(
-        id="two", action=PolicyAction.REQUEST, outcome=Outcome.NEEDS_APPROVAL, approvals=(two,)
-    )
-    policy.change(rule, *policy._rules)
-    asked = await stage.ask()
-    assert "2 of owners" in stage.workspace.texts()[0]
-    assert await stage.click("approve") == "Your approval is on record."
-    await until(lambda: "1 of owners" in stage.workspace.texts()[0])
-    assert "Approved by" in stage.workspace.texts()[0]
-    assert set(stage.workspace.buttons()) == {"approve", "deny", "look"}
-    assert "has given a verdict" in await stage.click("deny")
-    assert await stage.state(asked) is GrantState.PENDING
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"type": "view_submission"},
+        {"actions": []},
+        {"actions": ["x"]},
+        {"actions": [{"action_id": "protem_approve", "value": "<!channel>"}]},
+        {"user": {"id": "<@U1>"}},
+        {"user": None},
+    ],
+)
+async def test_what_is_no_press_of_ours_is_refused(stage, more):
+    """Other interactions, no button, two, a value that we did not make."""
+    asked = (await stage.ask(WRITE)).json()
+    assert (await press(stage, payload(asked, **more))).status_code == 400
 
 
-async def test_a_look_at_the_page_is_acknowledged_and_answers_nothing(stage):
-    """Slack tells of clicks on links, too."""
-    asked = await stage.ask()
-    payload = stage.workspace.interaction(stage.workspace.buttons()["look"])
-    response = await stage.send(payload)
-    assert (response.status_code, response.content) == (200, b"")
-    assert stage.workspace.replies == []
-    assert await stage.state(asked) is GrantState.PENDING
-
-
-async def test_slack_is_acknowledged_before_anything_is_decided(stage):
-    """It waits for three seconds; a slow store costs it nothing."""
-    asked = await stage.ask()
-    payload = stage.workspace.interaction(stage.workspace.buttons()["approve"])
-    body, headers = signed(payload, stage.clock.now())
-    states = []
-
-    async def send(message):
-        if message["type"] == "http.response.body":
-            states.append((message["body"], await stage.state(asked)))
-
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": PLACE,
-        "raw_path": PLACE.encode(),
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": ("p.test", 80),
-        "client": ("127.0.0.1", 1),
-        "root_path": "",
-    }
-    await stage.app(scope, receive, send)
-    assert states == [(b"", GrantState.PENDING)]
-    assert await stage.state(asked) is GrantState.APPROVED
-
-
-async def test_an_answer_stands_though_slack_does_not_take_the_reply(stage):
-    """The way back is a courtesy."""
-    asked = await stage.ask()
-    payload = stage.workspace.interaction(stage.workspace.buttons()["approve"])
-    stage.workspace.failure = 500, b"", {}
-    assert (await stage.send(payload)).status_code == 200
-    assert await stage.state(asked) is GrantState.APPROVED
-
-
-async def test_when_nothing_may_begin_a_click_says_so(stage):
-    """A store that cannot be written grants nothing, in a chat either."""
-    asked = await stage.ask()
-    stage.access.store.failure = RetryLaterError("the disk is gone")
-    words = await stage.click("approve")
-    stage.access.store.failure = None
-    assert words.startswith("Nothing was recorded")
-    assert await stage.state(asked) is GrantState.PENDING
-
-
-async def test_hostile_texts_reach_slack_as_texts(stage):
-    """Whatever is in a reason, the message stands, is answered and rewritten."""
-    evil = "<!channel> \x1b[2J\u202e <https://evil.example|x> `*_~ :tada: </b> @here"
-    await stage.ask(reason=evil, ticket="<@U0ADMIN>")
-    (said,) = stage.workspace.texts()
-    assert not {"\x1b", "\u202e"} & set(said)
-    assert await stage.click("approve") == "Your approval is on record."
-    await until(lambda: "Approved by reviewer" in stage.workspace.texts()[0])
+async def test_the_door_is_narrow(stage):
+    """Another name, method, media type, a huge body; and the link's own press asks for nothing."""
+    asked = (await stage.ask(WRITE)).json()
+    body = urlencode({"payload": json.dumps(payload(asked, "page"))}).encode()
+    headers = signed(stage, body)
+    for wanted, path, method, more in (
+        (200, HOOK, "POST", {}),
+        (404, f"{PREFIX}/other", "POST", {}),
+        (405, HOOK, "GET", {}),
+        (400, HOOK, "POST", {"content-type": "application/json"}),
+    ):
+        answer = await stage.call(None, method, path, content=body, headers={**headers, **more})
+        assert answer.status_code == wanted
+    assert (await press(stage, b"x" * 2_000_000)).status_code == 413

@@ -24,11 +24,11 @@ from protem.ports.rota import Rota
 from protem.ports.store import Transaction
 from protem.services.deliver_notices import DeliverNotices, forget_old
 from protem.services.ends_to_attest import EndsToAttest
-from protem.services.keep_messages import KeepMessages
 from protem.services.keep_time import keep_time
 from protem.services.manage_sessions import keep_sessions
 from protem.services.reconcile_grants import ReconcileGrants
 from protem.services.refresh_rota import refresh_rota
+from protem.services.remind_of_reviews import remind_of_reviews
 from protem.services.surroundings import Surroundings
 
 PUBLISH_EVERY = timedelta(seconds=1)
@@ -38,6 +38,7 @@ _GATHER_SECONDS = 0.3
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
 _KEEP_SESSIONS_EVERY_SECONDS = 60.0
+_REMIND_EVERY_SECONDS = 60.0
 _WELL_AFTER_SECONDS = 5.0
 _FIRST_PUBLISH_SECONDS = 6.0
 """Longer than it takes to be called stalled; ending does not wait for it any longer."""
@@ -77,14 +78,10 @@ class BackgroundLoops:
             group.create_task(self._keep("answers", self._forget_answers))
             group.create_task(self._keep("store", self._keep_time))
             group.create_task(self._keep("sessions", self._keep_sessions))
+            group.create_task(self._keep("reviews", self._remind_of_reviews))
             for channel in self.around.channels:
                 driver = DeliverNotices(around=self.around, channel=channel)
                 group.create_task(self._keep(f"notices to {channel.name}", driver.run))
-                if channel.rewriting is not None:
-                    messages = KeepMessages(
-                        around=self.around, name=channel.name, rewriting=channel.rewriting
-                    )
-                    group.create_task(self._keep(f"messages of {channel.name}", messages.run))
             for rota in self.rotas:
                 group.create_task(self._keep_refreshing(rota))
             for target in self.around.catalogue.targets():
@@ -179,6 +176,12 @@ class BackgroundLoops:
             await forget_old(self.around)
             self.works("answers")
             await asyncio.sleep(_FORGET_EVERY_SECONDS)
+
+    async def _remind_of_reviews(self) -> None:
+        while True:
+            await remind_of_reviews(self.around)
+            self.works("reviews")
+            await asyncio.sleep(_REMIND_EVERY_SECONDS)
 
     async def _keep_sessions(self) -> None:
         while True:

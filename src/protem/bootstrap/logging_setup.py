@@ -17,9 +17,6 @@ import structlog
 
 from protem.bootstrap.settings import LogSettings
 
-_CHATTY = ("sse_starlette", "asyncio", "uvicorn.access", "httpx2", "httpcore2", "slack_sdk")
-"""Clients would log each address that is called, and a webhook's may be a secret as a whole."""
-
 
 def set_up_logging(settings: LogSettings) -> None:
     """Send all logs of this process to standard error in the chosen format."""
@@ -50,7 +47,7 @@ def set_up_logging(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
-    for chatty in _CHATTY:
+    for chatty in ("sse_starlette", "asyncio", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

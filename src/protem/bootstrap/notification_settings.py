@@ -5,6 +5,7 @@ Here: the tables. Not here: the channels made of them (declared_channels).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -25,10 +26,10 @@ MailAddress = Annotated[
         pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
     ),
 ]
-SlackUser = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,30}$")]
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _MAIL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
-_USUAL = [NoticeKind.REVIEW_WANTED.value, NoticeKind.DECIDED.value, NoticeKind.STUCK.value]
+_UNUSUAL = (NoticeKind.ENDED, NoticeKind.BREAK_GLASS, NoticeKind.TEST)
+_USUAL = [kind.value for kind in NoticeKind if kind not in _UNUSUAL]
 
 
 class ChannelSettings(SettingsTable):
@@ -50,7 +51,7 @@ class ChannelSettings(SettingsTable):
     @classmethod
     def _are_groups(cls, groups: list[str]) -> list[str]:
         for group in groups:
-            _as_value_error(group)
+            _as_value_error(group, GroupName)
         return groups
 
 
@@ -63,7 +64,7 @@ class WebhookSettings(ChannelSettings):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
-        return _checked(url, "a webhook's url")
+        return _address(url, "a webhook's url")
 
 
 class MailSettings(ChannelSettings):
@@ -77,6 +78,15 @@ class MailSettings(ChannelSettings):
     password: SecretReference | None = None
     sender: MailAddress
     to: list[MailAddress] = Field(min_length=1, max_length=100)
+    people: dict[str, MailAddress] = Field(default={}, max_length=500)
+    answer_by_link: bool = False
+
+    @field_validator("people")
+    @classmethod
+    def _are_people(cls, people: dict[str, str]) -> dict[str, str]:
+        for person in people:
+            _as_value_error(person, PrincipalId.parse)
+        return people
 
     @property
     def port_used(self) -> int:
@@ -89,24 +99,25 @@ class MailSettings(ChannelSettings):
             raise ValueError('security = "none" is for a mail server on this very machine')
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password come together")
+        if self.answer_by_link and not self.people:
+            raise ValueError("answer_by_link sends each person their own link: name them in people")
         return self
 
 
 class SlackSettings(ChannelSettings):
-    """``[notifications.slack.NAME]``."""
+    """``[notifications.slack.NAME]``: ids are Slack's, people are ISSUER|SUBJECT by user id."""
 
-    workspace: Annotated[str, Field(pattern=r"^[TE][A-Z0-9]{2,30}$")]
-    channel: Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,30}$")]
+    workspace: str = Field(pattern=r"^T[A-Z0-9]{1,30}$")
+    channel: str = Field(pattern=r"^[CG][A-Z0-9]{1,30}$")
     token: SecretReference
     signing_secret: SecretReference
-    people: dict[SlackUser, str] = Field(default={}, max_length=5_000)
+    people: dict[Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")], Text] = {}
     api: Text = "https://slack.com/api/"
-    hooks: Text = "https://hooks.slack.com/"
 
-    @field_validator("api", "hooks")
+    @field_validator("api")
     @classmethod
-    def _is_an_address(cls, url: str) -> str:
-        return _checked(url, "an address of Slack")
+    def _is_an_address(cls, api: str) -> str:
+        return _address(api, "the api")
 
     @field_validator("people")
     @classmethod
@@ -120,7 +131,7 @@ class SlackSettings(ChannelSettings):
 
 
 class TeamsSettings(ChannelSettings):
-    """``[notifications.teams.NAME]``."""
+    """``[notifications.teams.NAME]``: the address of a workflow is a secret as a whole."""
 
     url: SecretReference
 
@@ -135,23 +146,22 @@ class NotificationSettings(SettingsTable):
 
     @model_validator(mode="after")
     def _has_one_channel_a_name(self) -> Self:
-        seen: set[str] = set()
-        for name in (*self.webhooks, *self.mail, *self.slack, *self.teams):
-            if name in seen:
+        names = [*self.webhooks, *self.mail, *self.slack, *self.teams]
+        for name in names:
+            if names.count(name) > 1:
                 raise ValueError(f"two channels are called {name}")
-            seen.add(name)
         return self
 
 
-def _checked(url: str, what: str) -> str:
+def _address(url: str, what: str) -> str:
     try:
         return checked_address(url, what)
     except InvalidError as error:
         raise ValueError(error.message) from error
 
 
-def _as_value_error(group: str) -> None:
+def _as_value_error(text: str, read: Callable[[str], object]) -> None:
     try:
-        GroupName(group)
+        read(text)
     except InvalidError as error:
         raise ValueError(error.message) from error

@@ -35,6 +35,7 @@ class OidcProviderSettings(SettingsTable):
     client_secret: SecretReference | None = None
     display: Text | None = None
     scopes: Annotated[list[Text], Field(max_length=20)] = ["openid", "profile", "email"]
+    subject_claim: Literal["sub", "oid"] = "sub"
     groups: Literal["claims", "scim"] = "claims"
     groups_claim: Text = "groups"
     group_prefix: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._:/@-]*$")] = ""
@@ -87,6 +88,7 @@ def declared_providers(
         if table.client_secret is not None:
             secret = table.client_secret.read(f"identity.oidc.{name}.client_secret", folder)
         claims = ClaimRules(
+            subject_claim=table.subject_claim,
             groups_claim=None if table.groups == "scim" else table.groups_claim,
             group_prefix=table.group_prefix,
             allowed_domains=frozenset(domain.lower() for domain in table.allowed_domains),

@@ -110,14 +110,14 @@ def _of_revision(
 
 
 def reviewed(
-    grant: Grant, approval: Approval, through: Iterable[PrincipalId] = (), *, chat: str = ""
+    grant: Grant, approval: Approval, through: Iterable[PrincipalId] = (), *, by_link: str = ""
 ) -> AuditEvent:
-    """A reviewer said yes or no to one digest, perhaps in place of others, or in a chat."""
+    """A reviewer said yes or no to one digest, perhaps in place of others or by a link."""
     kind = "request.approved" if approval.verdict is Verdict.APPROVE else "request.denied"
     stood_in_for: list[JsonValue] = [*sorted(map(str, through))]
     more: dict[str, JsonValue] = {"stood_in_for": stood_in_for} if stood_in_for else {}
-    if chat:
-        more["answered_in_chat"] = chat
+    if by_link:
+        more["answered_by_link_of"] = by_link
     return of_grant(
         kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json(), **more
     )

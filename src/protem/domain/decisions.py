@@ -17,6 +17,7 @@ from typing import Any
 
 from protem.domain.canonical_json import JsonValue
 from protem.domain.errors import DeniedError, InvalidError
+from protem.domain.evidence import EvidenceKind, Exhibit
 from protem.domain.identifiers import GroupName
 from protem.domain.plans import Trait
 from protem.domain.principals import Principal, PrincipalId
@@ -164,6 +165,7 @@ class Question:
         tags: marks such as ``pii`` that the scope touches at the target.
         at: the moment of the question, UTC.
         start: when the access asked for would begin; None: at once.
+        exhibits: what the target said of it; None asks what would be said if it said all.
     """
 
     action: PolicyAction
@@ -180,6 +182,7 @@ class Question:
     ticket: str = ""
     requester: Principal | None = None
     start: datetime | None = None
+    exhibits: tuple[Exhibit, ...] | None = ()
 
     @property
     def starts_at(self) -> datetime:
@@ -196,6 +199,7 @@ class Decision:
         longest: the ceiling on duration that the deciding rules set, if any.
         approval_lasts: how long each yes counts after it was given, where a rule says so.
         policy_digest: which policy set decided.
+        evidence: what the request must carry; a request that lacks some of it is denied.
     """
 
     outcome: Outcome
@@ -204,12 +208,15 @@ class Decision:
     longest: timedelta | None = None
     policy_digest: str = ""
     approval_lasts: timedelta | None = None
+    evidence: frozenset[EvidenceKind] = frozenset()
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the form that is logged and shown."""
         lasting: dict[str, JsonValue] = {}
         if self.approval_lasts is not None:
             lasting["approval_lasts_seconds"] = int(self.approval_lasts.total_seconds())
+        if self.evidence:
+            lasting["evidence"] = sorted(self.evidence)
         return {
             "outcome": self.outcome,
             "findings": [

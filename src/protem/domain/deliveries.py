@@ -3,7 +3,7 @@
 Here: the delivery, how long it is tried, and when next. Not here: trying (deliver_notices).
 
 Invariants: a delivery ends once: delivered, or given up after ``TRIED_FOR``; it is never tried
-before ``due_at``; what is kept true after it was delivered has a receipt.
+before ``due_at``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ class Delivery:
     Attributes:
         attempts: failed ones.
         due_at: when to try; None once it is over.
-        receipt: the channel's name of the message, where it can be rewritten.
-        shown_version: of the grant, as the message shows it; None: it is not rewritten any more.
     """
 
     notice: Notice
@@ -46,8 +44,6 @@ class Delivery:
     attempts: int = 0
     due_at: datetime | None
     last_error: str = ""
-    receipt: str = ""
-    shown_version: int | None = None
 
 
 def begin(notice: Notice, channel: str) -> Delivery:
@@ -60,18 +56,18 @@ def delivered(delivery: Delivery) -> Delivery:
     return replace(delivery, state=DeliveryState.DELIVERED, due_at=None, last_error="")
 
 
-def posted(delivery: Delivery, *, receipt: str, version: int) -> Delivery:
-    """The channel took it and can rewrite it, as it shows the grant at ``version``."""
-    return replace(delivered(delivery), receipt=receipt, shown_version=version)
+def failed(
+    delivery: Delivery,
+    *,
+    at: datetime,
+    error: str,
+    for_good: bool,
+    delay: timedelta | None = None,
+) -> Delivery:
+    """The channel did not take it; try again, unless it never will or it has been too long.
 
-
-def rewritten(delivery: Delivery, version: int | None, *, error: str = "") -> Delivery:
-    """The message shows the grant at ``version``; None: it stays as it is, perhaps by an error."""
-    return replace(delivery, shown_version=version, last_error=error[:MAX_ERROR])
-
-
-def failed(delivery: Delivery, *, at: datetime, error: str, for_good: bool) -> Delivery:
-    """The channel did not take it; try again, unless it never will or it has been too long."""
+    ``delay`` is what the channel asked for; it is not tried sooner.
+    """
     attempts, error = delivery.attempts + 1, error[:MAX_ERROR]
     if for_good or at - delivery.notice.at >= TRIED_FOR:
         return replace(
@@ -82,4 +78,5 @@ def failed(delivery: Delivery, *, at: datetime, error: str, for_good: bool) -> D
             last_error=error,
         )
     pause: timedelta = min(_FIRST_PAUSE * (1 << min(delivery.attempts, 20)), _LONGEST_PAUSE)
+    pause = max(pause, delay or pause)
     return replace(delivery, attempts=attempts, due_at=at + pause, last_error=error)

@@ -1,4 +1,4 @@
-"""One spelling of a moment: RFC 3339, UTC, microseconds.
+"""One spelling of a moment for programs, RFC 3339, UTC, microseconds, and one for people.
 
 Here: format, parse and the check that a datetime knows its zone. Not here: reading a clock.
 """
@@ -14,6 +14,11 @@ def format_instant(moment: datetime) -> str:
     """Write ``moment`` as ``2026-01-31T12:00:00.000000Z``; always 27 characters, so it sorts."""
     utc = check_instant(moment)
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def format_start(moment: datetime) -> str:
+    """Write when something begins for people anywhere: ``Tue 2026-12-01 22:00:00 UTC``."""
+    return check_instant(moment).strftime("%a %Y-%m-%d %H:%M:%S UTC")
 
 
 def parse_instant(text: str) -> datetime:

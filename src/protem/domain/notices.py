@@ -11,26 +11,38 @@ without saying so.
 from __future__ import annotations
 
 import enum
+import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from protem.domain.broken_glass import BrokenGlass
 from protem.domain.canonical_json import JsonValue
+from protem.domain.comments import Comment
 from protem.domain.decisions import ApprovalRequirement, Decision
+from protem.domain.delegations import Delegation
 from protem.domain.durations import format_duration
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId, GroupName, TargetName
-from protem.domain.instants import format_instant, parse_instant
+from protem.domain.instants import format_instant, format_start, parse_instant
 from protem.domain.principals import PrincipalId
-from protem.domain.request_wording import END_CAUSES, RISKS, describe_need, privilege_text
+from protem.domain.request_wording import (
+    END_CAUSES,
+    RISKS,
+    describe_need,
+    exhibit_text,
+    privilege_text,
+)
 from protem.domain.requests import RequestRevision
 
 FORMAT = "protem.dev/notice/v1"
 MOST_CHARACTERS = 2_000
 """Of one text; what is longer is cut, with a word that there is more on the page."""
-_MORE = " … (more on the page)"
+REMIND_EVERY = timedelta(days=1)
+"""While broken glass owes a review, it is told again after each of these."""
+MORE = " … (more on the page)"
 
 
 class NoticeKind(enum.StrEnum):
@@ -38,6 +50,10 @@ class NoticeKind(enum.StrEnum):
 
     REVIEW_WANTED = "review_wanted"
     DECIDED = "decided"
+    OFFERED = "offered"
+    COMMENTED = "commented"
+    DELEGATED = "delegated"
+    DELEGATION_ENDED = "delegation_ended"
     BREAK_GLASS = "break_glass"
     REVIEW_DUE = "review_due"
     ENDED = "ended"
@@ -58,6 +74,7 @@ class Notice:
         lines: label and text, in order; what the page and the terminal show, too.
         risks: what is dangerous about it, one sentence each.
         page_only: it can be answered on the page alone: a signature is asked for.
+        only_for: the one person whose own copy this is; None: it is for all that a channel tells.
         path: where to look and to answer, below the public address.
     """
 
@@ -73,6 +90,7 @@ class Notice:
     groups: frozenset[GroupName] = frozenset()
     people: frozenset[PrincipalId] = frozenset()
     page_only: bool = False
+    only_for: PrincipalId | None = None
     path: str = "/"
 
     @property
@@ -80,13 +98,9 @@ class Notice:
         """Whether it goes to every channel, at once, whatever each asked for."""
         return self.kind is NoticeKind.BREAK_GLASS
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether a text of it goes on upon the page, so that it does not show all there is."""
-        return any(text.endswith(_MORE) for _, text in self.lines)
-
     def to_json(self) -> dict[str, JsonValue]:
         """Return the form that is kept, and sent to webhooks."""
+        own = {} if self.only_for is None else {"only_for": str(self.only_for)}
         return {
             "format": FORMAT,
             "id": self.id,
@@ -102,7 +116,13 @@ class Notice:
             "people": sorted(map(str, self.people)),
             "page_only": self.page_only,
             "path": self.path,
+            **own,
         }
+
+    def copy_for(self, person: PrincipalId) -> Notice:
+        """Return the copy that goes to one person alone, with an id of its own."""
+        name = hashlib.sha256(str(person).encode()).hexdigest()[:16]
+        return replace(self, id=f"{self.id}.{name}", only_for=person)
 
     @classmethod
     def from_json(cls, form: Mapping[str, Any]) -> Notice:
@@ -120,6 +140,7 @@ class Notice:
             groups=frozenset(GroupName(name) for name in form["groups"]),
             people=frozenset(PrincipalId.parse(name) for name in form["people"]),
             page_only=form["page_only"],
+            only_for=PrincipalId.parse(form["only_for"]) if "only_for" in form else None,
             path=form["path"],
         )
 
@@ -152,7 +173,7 @@ def review_wanted(
         at=at,
         title=f"{revision.principal.subject} asks for {revision.target}",
         lines=tuple(lines),
-        risks=tuple(RISKS.get(trait, str(trait)) for trait in sorted(revision.plan.traits)),
+        risks=_risks(revision),
         grant_id=grant.id,
         target=revision.target,
         digest=revision.digest,
@@ -177,6 +198,82 @@ def decided(grant: Grant, revision: RequestRevision, at: datetime, by: str) -> N
         target=revision.target,
         digest=revision.digest,
         people=frozenset({revision.principal}),
+        path=f"/requests/{grant.id}",
+    )
+
+
+def offered(
+    grant: Grant, revision: RequestRevision, at: datetime, by: PrincipalId, comment: str
+) -> Notice:
+    """Say to the requester that somebody approves less, and what is left of it."""
+    said = (("Comment", _cut(comment)),) if comment else ()
+    return Notice(
+        id=f"{grant.id}.{revision.number}.offered",
+        kind=NoticeKind.OFFERED,
+        at=at,
+        title=f"{by.subject} offers {revision.principal.subject} less on {revision.target}",
+        lines=(("Offered by", by.subject), *said, *_request_lines(revision)),
+        grant_id=grant.id,
+        target=revision.target,
+        digest=revision.digest,
+        people=frozenset({revision.principal}),
+        path=f"/requests/{grant.id}",
+    )
+
+
+def commented(grant: Grant, comment: Comment, people: frozenset[PrincipalId]) -> Notice:
+    """Say to ``people`` what somebody said about a request."""
+    author, requester = comment.author.subject, grant.principal.subject
+    return Notice(
+        id=f"{grant.id}.{comment.number}.comment",
+        kind=NoticeKind.COMMENTED,
+        at=comment.at,
+        title=f"{author} comments on {requester}'s request for {grant.target}",
+        lines=(("Who", author), ("Comment", _cut(comment.text))),
+        grant_id=grant.id,
+        target=grant.target,
+        people=people,
+        path=f"/requests/{grant.id}",
+    )
+
+
+def delegation(told: Delegation, at: datetime) -> Notice:
+    """Say to a delegate that they stand in for somebody, or no longer do."""
+    ended = told.ended_at is not None
+    who, what = told.delegator.subject, "no longer stand" if ended else "stand"
+    lines = [
+        ("For", who),
+        ("Groups", "all" if told.group is None else str(told.group)),
+        ("Ended" if ended else "Until", format_instant(told.ended_at or told.until)),
+    ]
+    return Notice(
+        id=f"{told.id}.{'ended' if ended else 'began'}",
+        kind=NoticeKind.DELEGATION_ENDED if ended else NoticeKind.DELEGATED,
+        at=at,
+        title=f"{told.delegate.subject}: you {what} in for {who}",
+        lines=tuple(lines),
+        people=frozenset({told.delegate}),
+        path="/inbox",
+    )
+
+
+def review_due(
+    grant: Grant, revision: RequestRevision, broken: BrokenGlass, at: datetime
+) -> Notice:
+    """Say to those who may review that broken glass still owes a review; once for each day."""
+    over_for = max(at - (grant.ended_at or at), timedelta(0))
+    due = broken.due_at(grant)
+    late = " is overdue" if at >= due else " is owed"
+    return Notice(
+        id=f"{grant.id}.{over_for // REMIND_EVERY}.due",
+        kind=NoticeKind.REVIEW_DUE,
+        at=at,
+        title=f"A review of {grant.principal.subject}'s broken glass at {grant.target}{late}",
+        lines=(*_request_lines(revision), ("Review due", format_instant(due))),
+        risks=_risks(revision),
+        grant_id=grant.id,
+        target=grant.target,
+        digest=revision.digest,
         path=f"/requests/{grant.id}",
     )
 
@@ -215,9 +312,18 @@ def _request_lines(revision: RequestRevision) -> Iterator[tuple[str, str]]:
     yield "Target", str(revision.target)
     yield "Privileges", _cut("\n".join(map(privilege_text, revision.plan.scope.to_json())))
     yield "For", format_duration(revision.duration)
+    if revision.start is not None:
+        yield "Begins", format_start(revision.start)
     for label, text in (("Reason", revision.reason), ("Ticket", revision.ticket)):
         if text:
             yield label, _cut(text)
+    said = [exhibit_text(each) for each in revision.evidence.exhibits]
+    if revision.evidence:
+        yield "Evidence", _cut("\n".join((*said, *revision.evidence.links)))
+
+
+def _risks(revision: RequestRevision) -> tuple[str, ...]:
+    return tuple(RISKS.get(trait, str(trait)) for trait in sorted(revision.plan.traits))
 
 
 def _missing(need: ApprovalRequirement) -> str:
@@ -225,4 +331,4 @@ def _missing(need: ApprovalRequirement) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - len(_MORE)] + _MORE
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - len(MORE)] + MORE

@@ -8,8 +8,9 @@ Invariants: a plan never guesses: what cannot be seen is a ``Finding``, not sile
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from protem.domain.evidence import Rehearsal
 from protem.domain.scopes import Privilege, Scope
 
 
@@ -46,6 +47,8 @@ class Plan:
         traits: facts for policy.
         findings: sentences for people.
         statements: what will be executed, one by one, as the planner split it.
+        rehearsal: the one statement that can be tried beforehand; None where there is none. Known
+            while a request is made, and neither kept nor compared.
     """
 
     scope: Scope
@@ -53,3 +56,4 @@ class Plan:
     traits: frozenset[Trait] = frozenset()
     findings: tuple[Finding, ...] = ()
     statements: tuple[str, ...] = ()
+    rehearsal: Rehearsal | None = field(default=None, compare=False)

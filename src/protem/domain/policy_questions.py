@@ -40,6 +40,8 @@ def about_request(
         reason=revision.reason,
         ticket=revision.ticket,
         requester=requester,
+        start=revision.begins(at) if action is PolicyAction.REQUEST else None,
+        exhibits=revision.evidence.exhibits,
     )
 
 

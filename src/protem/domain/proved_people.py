@@ -1,6 +1,6 @@
-"""A person as an identity provider vouches for them, at the moment of sign-in.
+"""A person as an identity provider vouches for them, at sign-in and when they leave.
 
-Here: the value, and the group names that a provider may not give. Not here: protocols.
+Here: the values, and the group names that a provider may not give. Not here: protocols.
 
 Invariants: identity is issuer + subject; a provider cannot put anybody into a group that Protem
 itself gives meaning to.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from protem.domain.errors import InvalidError
 from protem.domain.identifiers import GroupName
@@ -27,12 +28,31 @@ class ProvedPerson:
     Attributes:
         groups: as the provider says; None when it does not say, and what is known stays.
         provider: the provider's name in the settings, for the log.
+        marks: digests by which the provider can say later that this sign-in is over.
     """
 
     id: PrincipalId
     display: str
     provider: str
     groups: frozenset[GroupName] | None = None
+    marks: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """A provider's word that somebody has left it.
+
+    Attributes:
+        person: who left, where the provider names them as we do.
+        mark: else the mark of the sign-ins that are over.
+        digest: of the announcement itself, which counts once.
+        until: how long the same announcement could be made again.
+    """
+
+    person: PrincipalId | None
+    mark: bytes
+    digest: bytes
+    until: datetime
 
 
 def usable_groups(names: Iterable[object], *, prefix: str = "") -> frozenset[GroupName]:

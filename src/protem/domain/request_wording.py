@@ -1,7 +1,7 @@
 """The sentences about a request that terminal and pages share.
 
-Here: what a trait means, what a target does and does not enforce, why a grant is over. Not here:
-how any of it is laid out.
+Here: what a trait means, what a target said as evidence, what it does and does not enforce, why a
+grant is over. Not here: how any of it is laid out.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from protem.domain.decisions import ApprovalRequirement
+from protem.domain.evidence import WORDS, EvidenceKind, Exhibit
+from protem.domain.plans import Plan, Trait
 from protem.domain.untrusted_text import printable
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
@@ -27,6 +29,8 @@ RISKS = {
 }
 WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "TRUNCATE", "MERGE"})
 """Actions that change what is stored."""
+MANY_ROWS = 1_000
+"""From here on a change that a target foretells is shown as a risk."""
 
 ENFORCEMENT = (
     "The target holds the session to the privileges, not to the statement: until the end, any "
@@ -76,6 +80,30 @@ def privilege_text(row: Mapping[str, Any]) -> str:
     if isinstance(parts, list | tuple) and parts:
         text += f" ({', '.join(_quoted(str(part)) for part in parts)})"
     return text
+
+
+def exhibit_text(exhibit: Exhibit) -> str:
+    """Return one line: ``Would touch 3 rows of shop.orders (dry run, rolled back, 13:05:01Z)``."""
+    if exhibit.why_not:
+        return f"{WORDS[exhibit.kind]} could not be had: {printable(exhibit.why_not)}"
+    moment = exhibit.at.strftime("%H:%M:%SZ")
+    rows = f"{exhibit.rows} {'row' if exhibit.rows == 1 else 'rows'}"
+    if exhibit.kind is EvidenceKind.EXPLAIN:
+        return f"EXPLAIN expects {rows}, cost {exhibit.cost or 0} ({moment})"
+    changed = ", ".join(map(printable, exhibit.changed))
+    what = f"touch {rows} of {changed}" if changed else f"return {rows}"
+    return f"Would {what} (dry run, rolled back, {moment})"
+
+
+def touches_many(exhibit: Exhibit) -> bool:
+    """Say whether it foretells a change of so many rows that everybody should notice."""
+    return bool(exhibit.changed) and (exhibit.rows or 0) >= MANY_ROWS
+
+
+def changed_tables(plan: Plan) -> tuple[str, ...]:
+    """Return the names of the tables that a command changes, as ``exhibit_text`` shows them."""
+    tables = (one for one in plan.scope if one.kind == "table" and one.action in WRITES)
+    return tuple(sorted({name_of(one.path) for one in tables})) * (Trait.WRITES in plan.traits)
 
 
 def describe_need(need: ApprovalRequirement) -> str:

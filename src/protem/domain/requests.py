@@ -11,13 +11,15 @@ Invariants:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from protem.domain import canonical_json
 from protem.domain.commands import Command
 from protem.domain.durations import check_duration
 from protem.domain.errors import InvalidError
+from protem.domain.evidence import Evidence
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
+from protem.domain.instants import check_instant, format_instant
 from protem.domain.plans import Plan
 from protem.domain.principals import PrincipalId
 
@@ -37,6 +39,9 @@ class RequestRevision:
         plan: scope, traits and findings as the planner derived them from ``command``.
         break_glass: asked in an emergency: nobody approves, everybody is alarmed. In the
             canonical form only when it is so.
+        evidence: links, and what the target said of it; in the canonical form when there is any.
+        start: not to be activated before; None: as soon as it is approved. In the canonical form
+            only when there is one.
         requester_person: the person behind an agent that asks; None: the principal itself. Not
             part of the digest: it says who may not approve, never what is granted.
 
@@ -56,6 +61,8 @@ class RequestRevision:
     ticket: str = ""
     requester_person: PrincipalId | None = None
     break_glass: bool = False
+    evidence: Evidence = Evidence()  # noqa: RUF009  # immutable
+    start: datetime | None = None
     _canonical: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +73,8 @@ class RequestRevision:
             raise InvalidError(
                 f"reason is at most {MAX_REASON} and ticket at most {MAX_TICKET} characters"
             )
+        if self.start is not None:
+            check_instant(self.start)
         if "\0" in self.reason + self.ticket:
             raise InvalidError("reason and ticket cannot hold NUL characters")
 
@@ -91,7 +100,13 @@ class RequestRevision:
             "reason": self.reason,
             "ticket": self.ticket,
             **({"break_glass": True} if self.break_glass else {}),
+            **({"evidence": self.evidence.to_json()} if self.evidence else {}),
+            **({} if self.start is None else {"start": format_instant(self.start)}),
         }
+
+    def begins(self, now: datetime) -> datetime:
+        """Return when it would begin if it were approved now: its start, or at once."""
+        return now if self.start is None else max(now, self.start)
 
     def canonical_bytes(self) -> bytes:
         """Return the bytes whose digest approvals are bound to."""

@@ -27,6 +27,7 @@ class SignInMethod(enum.StrEnum):
     ONE_TIME_TOKEN = "one_time_token"  # noqa: S105  # a name
     OIDC = "oidc"
     DEVICE = "device"
+    LOOPBACK = "loopback"
     WORKLOAD = "workload"
 
 

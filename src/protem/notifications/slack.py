@@ -1,85 +1,64 @@
-"""Slack: one notice as one message of our app, which can be rewritten later.
+"""A Slack channel, whose messages can be answered and rewritten.
 
-Here: talking to Slack's Web API. Not here: the look of a message (slack_blocks), clicks
-(slack_clicks), when and how often (deliver_notices, keep_messages).
+Here: calls of Slack's Web API. Not here: what a message looks like (slack_blocks), what comes back
+from it (slack_clicks).
 
-Invariants: the token goes to the configured API alone and into no error; while Slack asks us to
-wait, it is not asked; a call is never repeated in here, since a message would stand there twice.
+Invariants: the token goes to the configured API alone: redirects are not followed, and no address
+that came with a message is ever called, so ``response_url`` is not used; nothing that Slack says is
+repeated but its short error codes.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+import re
 from http import HTTPStatus
-from http.client import HTTPException
 from typing import Any
 
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web import WebClient
+import httpx2
 
 from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.notices import Notice
 from protem.domain.secret import Secret
-from protem.notifications.http_answers import Patience
-from protem.notifications.slack_blocks import blocks, summary
-from protem.ports.clock import Clock
+from protem.notifications.retry_after import asked_delay
+from protem.notifications.slack_blocks import blocks_of, escaped, summary_of
 
-API = "https://slack.com/api/"
-_WITHIN_SECONDS = 10
-_WORTH_TRYING_AGAIN = frozenset(
+_WITHIN_SECONDS = 10.0
+_CODE = re.compile(r"[a-z_]{1,64}")
+_FOR_GOOD = frozenset(
     {
-        "fatal_error",
-        "internal_error",
-        "ratelimited",
-        "rate_limited",
-        "request_timeout",
-        "service_unavailable",
-        "team_added_to_org",
-        # set right at Slack or in the settings, the same notice will be taken
-        "access_denied",
-        "account_inactive",
-        "channel_not_found",
-        "invalid_auth",
-        "is_archived",
-        "missing_scope",
-        "not_allowed_token_type",
-        "not_authed",
-        "not_in_channel",
-        "restricted_action",
-        "token_expired",
-        "token_revoked",
+        "cant_update_message",
+        "edit_window_closed",
+        "invalid_arguments",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "message_not_found",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "no_text",
+        "user_not_in_channel",
     }
 )
-_SLACK_WORDS = frozenset("abcdefghijklmnopqrstuvwxyz_")
+"""This message will never be taken; whatever else is said a person can set right, or passes."""
 
 
 class SlackNotifier:
-    """One channel of one workspace."""
+    """One channel of one workspace; also a ``MessageBoard``."""
 
     def __init__(
-        self,
-        *,
-        name: str,
-        channel: str,
-        token: Secret,
-        clock: Clock,
-        public_url: str,
-        api: str = API,
+        self, *, name: str, channel: str, token: Secret, api: str, public_url: str
     ) -> None:
         """Build it.
 
         Args:
             name: in the settings.
-            channel: Slack's id of it.
-            token: of our app's bot.
-            clock: tells when Slack may be asked again.
-            public_url: where the pages of this server are, for the link in each notice.
+            channel: its id in Slack.
+            token: of the bot.
             api: where Slack's Web API is.
+            public_url: where the pages of this server are, for the link in each notice.
         """
         self._name, self._channel, self._token = name, channel, token
-        self._public_url, self._api = public_url.rstrip("/"), api
-        self._patience = Patience(name, clock)
+        self._api, self._public_url = api.rstrip("/"), public_url.rstrip("/")
+        self._http: httpx2.AsyncClient | None = None
 
     @property
     def name(self) -> str:
@@ -87,7 +66,7 @@ class SlackNotifier:
         return self._name
 
     async def deliver(self, notice: Notice) -> None:
-        """Send one notice.
+        """Post one notice.
 
         Raises:
             RetryLaterError: Slack is away or busy, or does not let us in.
@@ -96,65 +75,65 @@ class SlackNotifier:
         await self.post(notice)
 
     async def post(self, notice: Notice) -> str:
-        """Send one notice and return its place: channel and time stamp."""
-        said = await self._call("chat.postMessage", self._message(notice, ""))
-        channel, stamp = said.get("channel"), said.get("ts")
-        if not isinstance(channel, str) or not isinstance(stamp, str):
-            raise RetryLaterError(f"{self._name}: Slack's answer names no message")
-        return f"{channel} {stamp}"
+        """Post one notice; its receipt is Slack's timestamp of the message."""
+        said = await self._call("chat.postMessage", self._message(notice, None))
+        return str(said.get("ts", ""))
 
-    async def rewrite(self, receipt: str, notice: Notice, over: str = "") -> None:
-        """Let a message say something else; one without buttons once it is over."""
-        channel, _, stamp = receipt.partition(" ")
-        message = {**self._message(notice, over), "channel": channel, "ts": stamp}
-        await self._call("chat.update", message)
+    async def rewrite(self, receipt: str, notice: Notice, outcome: str) -> None:
+        """Let the message say what came of it."""
+        await self._call("chat.update", {**self._message(notice, outcome), "ts": receipt})
+
+    async def whisper(self, reader: str, text: str) -> None:
+        """Post what one person alone sees."""
+        form = {"channel": self._channel, "user": reader, "text": escaped(text), "parse": "none"}
+        await self._call("chat.postEphemeral", form)
 
     async def close(self) -> None:
-        """Nothing is open between two messages."""
+        """Let go of connections."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
 
-    def _message(self, notice: Notice, over: str) -> dict[str, Any]:
+    def _message(self, notice: Notice, outcome: str | None) -> dict[str, Any]:
         return {
             "channel": self._channel,
-            "text": summary(notice),
-            "blocks": blocks(notice, f"{self._public_url}{notice.path}", over),
+            "text": summary_of(notice),
+            "parse": "none",
             "unfurl_links": False,
             "unfurl_media": False,
+            "blocks": blocks_of(notice, f"{self._public_url}{notice.path}", outcome),
         }
 
-    async def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        self._patience.check()
+    async def _call(self, method: str, form: dict[str, Any]) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self._token.reveal()}"}
         try:
-            return await asyncio.to_thread(self._caller(), method, arguments)
-        except SlackApiError as error:
-            raise self._trouble(error) from None
-        except (SlackClientError, HTTPException, OSError, ValueError) as error:
-            # ValueError: an answer that is no JSON; it is not repeated, it may hold anything
-            raise RetryLaterError(f"{self._name}: no delivery: {type(error).__name__}") from None
+            response = await self._client().post(
+                f"{self._api}/{method}", json=form, headers=headers
+            )
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise RetryLaterError(f"{self._name} does not answer: {type(error).__name__}") from None
+        return self._checked(response)
 
-    def _caller(self) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
-        client = WebClient(
-            token=self._token.reveal(),
-            base_url=self._api,
-            timeout=_WITHIN_SECONDS,
-            retry_handlers=[],
-        )
+    def _checked(self, response: httpx2.Response) -> dict[str, Any]:
+        if response.status_code != HTTPStatus.OK:
+            raise RetryLaterError(
+                f"{self._name} answered {response.status_code}", delay=asked_delay(response)
+            )
+        try:
+            said = response.json()
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            raise RetryLaterError(f"{self._name} answered what is not Slack's")
+        if said.get("ok") is True:
+            return said
+        code = str(said.get("error", ""))
+        code = code if _CODE.fullmatch(code) else "an error without a name"
+        if code in _FOR_GOOD:
+            raise RefusedError(f"{self._name} refused: {code}")
+        raise RetryLaterError(f"{self._name} refused: {code}", delay=asked_delay(response))
 
-        def call(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-            data = client.api_call(method, json=arguments).data
-            return data if isinstance(data, dict) else {}
-
-        return call
-
-    def _trouble(self, error: SlackApiError) -> RetryLaterError | RefusedError:
-        response = error.response
-        status, data = response.status_code, response.data
-        found = data.get("error") if isinstance(data, dict) else None
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            return self._patience.asked(response.headers.get("Retry-After"))
-        if not isinstance(found, str) or not set(found) <= _SLACK_WORDS:
-            # the page of something between us and Slack; it is not repeated, it may hold anything
-            return RetryLaterError(f"{self._name}: the answer, a {status}, is not Slack's")
-        said = f"{self._name}: Slack answered {status}, {found[:64]}"
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or found in _WORTH_TRYING_AGAIN:
-            return RetryLaterError(said)
-        return RefusedError(said)
+    def _client(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            self._http = httpx2.AsyncClient(timeout=_WITHIN_SECONDS, follow_redirects=False)
+        return self._http

@@ -1,16 +1,18 @@
-"""Microsoft Teams: one notice as one Adaptive Card, posted to a workflow's webhook.
+"""A Microsoft Teams channel, by the address of a Workflows webhook.
 
-Here: the card and its one POST. Not here: when and how often (deliver_notices), and any answer:
-such a webhook takes cards and gives nothing back, so the card leads to the page.
+Here: one notice as one Adaptive Card. Not here: answers: such a webhook takes none, so the card
+leads to the page.
 
-Invariants:
-- The address is a secret as a whole, since whoever has it can post: it is in no error and no log.
-- What somebody else wrote stands in text runs, which know no Markdown.
-- A card that would be too large for Teams is cut, and says so.
+Invariants: the address is a secret as a whole and is never repeated; redirects are not followed;
+text that a stranger wrote is in text runs, where Teams reads no markdown; a card stays below the
+size that Teams takes, and says so where something was left out.
+
+Source: adaptivecards.io schema 1.4; learn.microsoft.com, "Create incoming webhooks": 28 KB.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -18,37 +20,32 @@ from typing import Any
 import httpx2
 from microsoft_teams.cards import AdaptiveCard, CardElement, OpenUrlAction, RichTextBlock, TextRun
 
-from protem.domain.errors import RetryLaterError
-from protem.domain.notices import Notice
+from protem.domain.errors import RefusedError, RetryLaterError
+from protem.domain.notices import MORE, Notice
 from protem.domain.secret import Secret
 from protem.domain.untrusted_text import printable, printable_lines
-from protem.notifications.http_answers import Patience, check_taken
-from protem.ports.clock import Clock
+from protem.notifications.retry_after import asked_delay
 
-MOST_BYTES = 25_000
-"""Of a whole message; Teams takes 28 KB."""
 _WITHIN_SECONDS = 10.0
-_MOST_OF_A_LINE = 2_500
-_CUT = " … (cut: the rest is on the page)"
-_MORE = "This card does not show everything: look at the page, where all of it is."
-_SIGNED = "A signed approval is asked for: answer on the page or in a terminal."
+_MOST_BYTES = 27_000
+_MOST_TEXT = 4_000
+_FOR_GOOD = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 
 
 class TeamsNotifier:
-    """One workflow."""
+    """One channel."""
 
-    def __init__(self, *, name: str, url: Secret, clock: Clock, public_url: str) -> None:
+    def __init__(self, *, name: str, url: Secret, public_url: str) -> None:
         """Build it.
 
         Args:
             name: in the settings.
-            url: of the workflow's webhook.
-            clock: tells when Teams may be asked again.
+            url: of the workflow, with its signature.
             public_url: where the pages of this server are, for the link in each notice.
         """
         self._name, self._url = name, url
         self._public_url = public_url.rstrip("/")
-        self._patience = Patience(name, clock)
+        self._http: httpx2.AsyncClient | None = None
 
     @property
     def name(self) -> str:
@@ -56,83 +53,71 @@ class TeamsNotifier:
         return self._name
 
     async def deliver(self, notice: Notice) -> None:
-        """Send one notice.
+        """Post one card.
 
         Raises:
-            RetryLaterError: the workflow is away or busy.
+            RetryLaterError: Teams is away or busy, or the workflow is switched off.
             RefusedError: it will never take this.
         """
-        self._patience.check()
-        body = message(notice, f"{self._public_url}{notice.path}")
+        body = _message(notice, f"{self._public_url}{notice.path}")
+        headers = {"content-type": "application/json"}
+        if self._http is None:
+            self._http = httpx2.AsyncClient(timeout=_WITHIN_SECONDS, follow_redirects=False)
         try:
-            async with httpx2.AsyncClient(timeout=_WITHIN_SECONDS, follow_redirects=False) as http:
-                response = await http.post(
-                    self._url.reveal(), content=body, headers={"content-type": "application/json"}
-                )
+            response = await self._http.post(self._url.reveal(), content=body, headers=headers)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise RetryLaterError(f"{self._name} does not answer: {type(error).__name__}") from None
-        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            raise self._patience.asked(response.headers.get("retry-after"))
-        check_taken(self._name, response.status_code)
+        if HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        said = f"{self._name} answered {response.status_code}"
+        if response.status_code in _FOR_GOOD:
+            raise RefusedError(said)
+        raise RetryLaterError(said, delay=asked_delay(response))
 
     async def close(self) -> None:
-        """Nothing is open between two cards."""
+        """Let go of connections."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
 
 
-def message(notice: Notice, link: str) -> bytes:
-    """Return the body of the POST, at most ``MOST_BYTES`` long."""
-    head, tail = list(_head(notice)), [_text(_MORE, bold=True)]
-    room = MOST_BYTES - len(_sent([*head, *tail], link))
-    content: list[RichTextBlock] = []
-    for block in _content(notice):
-        room -= len(_as_json(block)) + 1
-        if room < 0:
-            return _sent([*head, *content, *tail], link)
-        content.append(block)
-    return _sent([*head, *content, *(tail if notice.is_cut else [])], link)
+def _message(notice: Notice, link: str) -> bytes:
+    """Return the body; blocks that would make it too large are left out, with a word."""
+    blocks: list[CardElement] = [*_blocks(notice)]
+    kept = blocks
+    while len(body := _packed(kept, link)) > _MOST_BYTES:
+        blocks = blocks[:-1]
+        kept = [*blocks, _block(f"\u26a0 This is not all of it:{MORE}", color="Attention")]
+    return body
 
 
-def _head(notice: Notice) -> Iterator[RichTextBlock]:
-    yield _block(TextRun(text=_line(notice.title), size="Large", weight="Bolder"))
-    if notice.page_only:
-        yield _text(_SIGNED, bold=True)
-
-
-def _content(notice: Notice) -> Iterator[RichTextBlock]:
-    for risk in notice.risks:
-        yield _block(TextRun(text=f"⚠ {_line(risk)}", color="Attention", weight="Bolder"))
-    for label, text in notice.lines:
-        yield _text(printable(label), bold=True)
-        for line in printable_lines(text).split("\n"):
-            yield _block(TextRun(text=_line(line), font_type="Monospace"), spacing="None")
-
-
-def _text(text: str, *, bold: bool) -> RichTextBlock:
-    return _block(TextRun(text=text, weight="Bolder" if bold else "Default"))
-
-
-def _block(run: TextRun, **look: Any) -> RichTextBlock:
-    inlines: list[CardElement] = [run]
-    return RichTextBlock(inlines=inlines, **look)
-
-
-def _line(text: str) -> str:
-    shown = printable(text)
-    if len(shown) > _MOST_OF_A_LINE:
-        shown = shown[: _MOST_OF_A_LINE - len(_CUT)] + _CUT
-    return shown or " "
-
-
-def _as_json(block: RichTextBlock) -> bytes:
-    return block.model_dump_json(by_alias=True, exclude_none=True).encode()
-
-
-def _sent(body: list[RichTextBlock], link: str) -> bytes:
+def _packed(blocks: list[CardElement], link: str) -> bytes:
     card = AdaptiveCard(
-        version="1.4", body=[*body], actions=[OpenUrlAction(url=link, title="Look at the page")]
+        version="1.4", body=blocks, actions=[OpenUrlAction(title="Open the page", url=link)]
     )
-    content = card.model_dump_json(by_alias=True, exclude_none=True)
-    return (
-        '{"type":"message","attachments":[{"contentType":'
-        f'"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{content}}}]}}'
-    ).encode()
+    message = {
+        "type": "message",
+        "attachments": [
+            {
+                "contentType": "application/vnd.microsoft.card.adaptive",
+                "content": card.model_dump(mode="json", by_alias=True, exclude_none=True),
+            }
+        ],
+    }
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def _blocks(notice: Notice) -> Iterator[RichTextBlock]:
+    yield _block(printable(notice.title), weight="Bolder", size="Large")
+    for risk in notice.risks:
+        yield _block(f"\u26a0 {printable(risk)}", weight="Bolder", color="Attention")
+    for label, text in notice.lines:
+        yield _block(printable(label), weight="Bolder")
+        lines = printable_lines(text).split("\n")
+        yield _block("\n".join(f"\u2502 {line}" for line in lines))
+
+
+def _block(text: str, **look: Any) -> RichTextBlock:
+    fitted = text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - len(MORE)] + MORE
+    inlines: list[CardElement] = [TextRun(text=fitted, **look)]
+    return RichTextBlock(inlines=inlines)

@@ -10,17 +10,28 @@ to this very machine.
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 import httpx2
 from standardwebhooks.webhooks import Webhook
 
-from protem.domain.errors import RetryLaterError
+from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.notices import Notice
 from protem.domain.secret import Secret
-from protem.notifications.http_answers import check_taken
 from protem.ports.clock import Clock
 
 _WITHIN_SECONDS = 10.0
+_WORTH_TRYING_AGAIN = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        # set right at the receiver, the same notice will be taken
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+    }
+)
 
 
 class WebhookNotifier:
@@ -68,13 +79,21 @@ class WebhookNotifier:
             response = await self._client().post(self._url, content=body, headers=headers)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise RetryLaterError(f"{self._name} does not answer: {type(error).__name__}") from None
-        check_taken(self._name, response.status_code)
+        self._check(response.status_code)
 
     async def close(self) -> None:
         """Let go of connections."""
         if self._http is not None:
             await self._http.aclose()
             self._http = None
+
+    def _check(self, status: int) -> None:
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        said = f"{self._name} answered {status}"
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _WORTH_TRYING_AGAIN:
+            raise RetryLaterError(said)
+        raise RefusedError(said)
 
     def _client(self) -> httpx2.AsyncClient:
         if self._http is None:

@@ -25,6 +25,7 @@ from protem.domain.decisions import (
 )
 from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
+from protem.domain.evidence import WORDS, EvidenceKind
 from protem.domain.identifiers import GroupName
 from protem.domain.principals import PrincipalId
 from protem.policy.option_hints import ASK_REASON, ASK_TICKET, next_step_for, shorten
@@ -51,8 +52,9 @@ def combine(question: Question, applying: Sequence[Rule], digest: str) -> Decisi
         return Decision(outcome=Outcome.ALLOWED, findings=tuple(findings), policy_digest=digest)
     refusals = [finding for rule in permits for finding in _unmet_terms(rule, question)]
     approvals = _approvals(permits, question, refusals)
+    evidence: frozenset[EvidenceKind] = frozenset().union(*(one.terms.evidence for one in permits))
     if refusals:
-        return denied(refusals, digest)
+        return replace(denied(refusals, digest), evidence=evidence)
     ceilings = [rule.terms.longest for rule in permits if rule.terms.longest is not None]
     lasting = [one for rule in permits if (one := rule.terms.approval_lasts) is not None]
     asks_nobody = action is PolicyAction.BREAK_GLASS  # the alarm and the review are its price
@@ -65,6 +67,7 @@ def combine(question: Question, applying: Sequence[Rule], digest: str) -> Decisi
         longest=min(ceilings, default=None),
         policy_digest=digest,
         approval_lasts=None if waived else min(lasting, default=None),
+        evidence=evidence,
     )
 
 
@@ -198,7 +201,19 @@ def _unmet_terms(rule: Rule, question: Question) -> list[RuleFinding]:
         limit = format_duration(longest)
         asked = format_duration(question.duration)
         found.append(_unmet(rule, f"{asked} is over the limit of {limit}", f"--for {limit}"))
-    return found
+    missing = (_missing(kind, question) for kind in sorted(rule.terms.evidence))
+    return found + [_unmet(rule, said, None) for said in missing if said]
+
+
+def _missing(kind: EvidenceKind, question: Question) -> str:
+    """Return what is missing of one kind of evidence, "" when it is there or only assumed."""
+    if question.exhibits is None:
+        return ""
+    found = [exhibit for exhibit in question.exhibits if exhibit.kind is kind]
+    if not found:
+        return f"needs {WORDS[kind]}; ask anew, it is made with the request"
+    why = found[0].why_not
+    return f"needs {WORDS[kind]}, which could not be had: {why}" if why else ""
 
 
 def _unmet(rule: Rule, missing: str, step: str | None) -> RuleFinding:

@@ -29,6 +29,7 @@ from protem.domain.decisions import (
 )
 from protem.domain.durations import format_duration, parse_duration
 from protem.domain.errors import InvalidError
+from protem.domain.evidence import EvidenceKind
 from protem.domain.identifiers import GroupName, TargetName
 from protem.domain.instants import check_instant
 from protem.domain.plans import Trait
@@ -69,6 +70,7 @@ class Asked(BaseModel):
     requester: str = "local|requester"
     requester_groups: tuple[str, ...] = ()
     requester_manager: str | None = None
+    evidence: bool = True
 
     def question(self) -> Question:
         """Return the question that these facts make.
@@ -100,6 +102,7 @@ class Asked(BaseModel):
                 _principal(self.requester, self.requester_groups),
                 manager=_optional_id(self.requester_manager),
             ),
+            exhibits=None if self.evidence else (),
         )
 
 
@@ -113,6 +116,7 @@ class Expected(BaseModel):
     longest: str | None = None
     rules: tuple[str, ...] = ()
     next_step: str | None = None
+    evidence: tuple[EvidenceKind, ...] | None = None
 
 
 class _Case(Asked):
@@ -283,6 +287,9 @@ def _differences(expected: Expected, decision: Decision) -> list[tuple[str, str,
     ]
     if expected.longest is not None:
         pairs.append(("longest", expected.longest, _length(decision.longest)))
+    if expected.evidence is not None:
+        wanted, asked = (", ".join(sorted(each)) for each in (expected.evidence, decision.evidence))
+        pairs.append(("evidence", wanted, asked))
     missing = set(expected.rules) - said
     if missing:
         pairs.append(("rules", ", ".join(sorted(missing)), ", ".join(sorted(said))))

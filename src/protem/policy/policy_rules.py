@@ -23,6 +23,7 @@ import cedarpy
 from protem.domain.decisions import PolicyAction, RuleFinding, RuleStatus, Signing
 from protem.domain.durations import format_duration, parse_duration
 from protem.domain.errors import InvalidError
+from protem.domain.evidence import WORDS, EvidenceKind
 from protem.domain.identifiers import GroupName
 from protem.domain.weekly_windows import WeeklyWindow
 from protem.policy.policy_text import Condition
@@ -35,6 +36,7 @@ TERM_NAMES = frozenset(
         "approval_lasts",
         "approvals",
         "approvers",
+        "evidence",
         "max_duration",
         "requires",
         "signed",
@@ -44,8 +46,8 @@ TERM_NAMES = frozenset(
 )
 WITH_APPROVALS = ("approvers", "stage", "approval_lasts", "signed")
 TERM_ACTIONS = frozenset({PolicyAction.REQUEST, PolicyAction.EXTEND, PolicyAction.BREAK_GLASS})
-ABOUT_PEOPLE = frozenset({"approvals", *WITH_APPROVALS})
-"""Terms that ask for people; break-glass asks nobody."""
+ABOUT_PEOPLE = frozenset({"approvals", *WITH_APPROVALS, "evidence"})
+"""Terms that ask people, or the target for them; break-glass asks nobody."""
 REQUIRABLE = frozenset({"reason", "ticket"})
 MAX_MESSAGE = 500
 MAX_STAGE = 9
@@ -106,6 +108,7 @@ class Terms:
         longest: ceiling on the duration.
         requires: of ``reason`` and ``ticket``.
         signed: how the approvals must be signed, if at all.
+        evidence: what the target must have said of the statement.
         additional: the terms hold on top of other permits; this one permits nothing by itself.
     """
 
@@ -117,6 +120,7 @@ class Terms:
     longest: timedelta | None = None
     requires: frozenset[str] = frozenset()
     signed: Signing | None = None
+    evidence: frozenset[EvidenceKind] = frozenset()
     additional: bool = False
 
     def describe(self) -> str:
@@ -135,6 +139,8 @@ class Terms:
             parts.append(f"at most {format_duration(self.longest)}")
         if self.requires:
             parts.append(f"needs {' and '.join(sorted(self.requires))}")
+        if self.evidence:
+            parts.append(f"needs {' and '.join(WORDS[kind] for kind in sorted(self.evidence))}")
         return "; ".join(parts)
 
 
@@ -348,6 +354,7 @@ def _terms(annotations: Mapping[str, str]) -> Terms:
         longest=None if longest is None else parse_duration(longest),
         requires=requires,
         signed=_signing(annotations["signed"]) if "signed" in annotations else None,
+        evidence=_evidence(annotations["evidence"]) if "evidence" in annotations else frozenset(),
         additional="additional" in annotations,
     )
 
@@ -372,6 +379,13 @@ def _signing(text: str) -> Signing:
         return Signing(text)
     except ValueError:
         raise InvalidError(f"@signed is one of {_words(set(Signing))}") from None
+
+
+def _evidence(text: str) -> frozenset[EvidenceKind]:
+    kinds = frozenset(text.split())
+    if not kinds or not kinds <= set(EvidenceKind):
+        raise InvalidError(f"@evidence is one or both of {_words(set(EvidenceKind))}")
+    return frozenset(map(EvidenceKind, kinds))
 
 
 def _approvers(text: str) -> tuple[str, ...]:

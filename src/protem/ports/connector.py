@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from protem.domain.evidence import EvidenceKind, Exhibit
 from protem.domain.identifiers import GrantId
 from protem.domain.observations import Capabilities, Observation, StandingPrivilege
 from protem.domain.orders import PublicHalf, Receipt, SignedOrder
+from protem.domain.scopes import Scope
 
 
 class Connector(Protocol):
@@ -86,4 +88,23 @@ class MendsByHand(Protocol):
 
     def removal_by_hand(self, name: str) -> str:
         """Return what to type at the target to end the marked privilege ``name``."""
+        ...
+
+
+@runtime_checkable
+class RehearsesStatements(Protocol):
+    """Can try a statement with exactly a scope, and undo all of it, before anybody approved it.
+
+    What it does beforehand may reach nothing that a rollback does not undo; where it cannot tell,
+    it refuses. It is over in seconds, whatever the statement; nothing is left of it at the target,
+    also where it is cut off at any instruction.
+    """
+
+    async def rehearse(self, statement: str, scope: Scope, kind: EvidenceKind) -> Exhibit:
+        """Return counts and plans of one statement, never a value of a row; harmless to repeat.
+
+        Raises:
+            RefusedError: it cannot or may not be tried; the message holds no value of a row.
+            RetryLaterError: not now.
+        """
         ...

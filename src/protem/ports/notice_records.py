@@ -32,10 +32,6 @@ class NoticeRecords(Protocol):
         """Return when the next delivery to a channel is due."""
         ...
 
-    def outdated(self, channel: str, *, limit: int) -> Sequence[Delivery]:
-        """Return messages that show another version of their grant than it has, oldest first."""
-        ...
-
     def given_up(self, *, since: datetime, limit: int) -> Sequence[Delivery]:
         """Return notices from ``since`` on that could not be delivered, newest first."""
         ...

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from protem.domain.principals import PrincipalId
-from protem.domain.proved_people import ProvedPerson
+from protem.domain.proved_people import Departure, ProvedPerson
 from protem.domain.secret import Secret
 
 
@@ -69,7 +68,7 @@ class SignInProvider(Protocol):
         """Return where a browser ends its session there; None where there is no such place."""
         ...
 
-    async def who_left(self, logout_token: str) -> PrincipalId:
+    async def who_left(self, logout_token: str) -> Departure:
         """Return whose sessions the provider says are over (OpenID Connect Back-Channel Logout).
 
         Raises:

@@ -19,9 +19,11 @@ from protem.domain.identifiers import GrantId, GroupName, TargetName
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.trusted_time import ClockReading
+from protem.ports.answer_link_records import AnswerLinkRecords
 from protem.ports.approver_key_records import ApproverKeyRecords
 from protem.ports.directory_records import DirectoryGroupRecords, DirectoryUserRecords
 from protem.ports.glass_records import GlassCodeRecords, GlassRecords
+from protem.ports.message_records import MessageRecords
 from protem.ports.notice_records import NoticeRecords
 from protem.ports.review_records import (
     CommentRecords,
@@ -29,7 +31,7 @@ from protem.ports.review_records import (
     OfferRecords,
     OncallRecords,
 )
-from protem.ports.session_records import SessionRecords, SpentProofRecords
+from protem.ports.session_records import DeviceRecords, SessionRecords, SpentProofRecords
 
 T = TypeVar("T")
 
@@ -333,6 +335,8 @@ class Transaction(Protocol):
     @property
     def sessions(self) -> SessionRecords: ...  # noqa: D102
     @property
+    def devices(self) -> DeviceRecords: ...  # noqa: D102
+    @property
     def spent_proofs(self) -> SpentProofRecords: ...  # noqa: D102
 
     @property
@@ -353,7 +357,12 @@ class Transaction(Protocol):
     @property
     def oncall(self) -> OncallRecords: ...  # noqa: D102
     @property
+    def messages(self) -> MessageRecords: ...  # noqa: D102
+
+    @property
     def notices(self) -> NoticeRecords: ...  # noqa: D102
+    @property
+    def answer_links(self) -> AnswerLinkRecords: ...  # noqa: D102
     @property
     def approver_keys(self) -> ApproverKeyRecords: ...  # noqa: D102
 

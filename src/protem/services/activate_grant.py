@@ -12,6 +12,7 @@ from datetime import datetime
 from protem.domain import audit_events, grants
 from protem.domain.approvals import Approval, is_quorate
 from protem.domain.decisions import Decision, Outcome, PolicyAction, refuse_if_denied
+from protem.domain.durations import format_duration
 from protem.domain.errors import ConflictError, DeniedError, NotFoundError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import GrantId
@@ -31,7 +32,8 @@ async def activate_grant(
 
     Raises:
         NotFoundError: when it is not the caller's.
-        ConflictError: when it is not approved; ``ExpiredError`` when the approval lapsed.
+        ConflictError: when it is not approved, or its start is still to come; ``ExpiredError`` when
+            the approval lapsed.
         DeniedError: when policy or the approvals no longer allow it.
         AuditUnavailableError, ClockSteppedBackError: nothing may begin now.
     """
@@ -81,6 +83,7 @@ def activate_in(
     standing: Standing,
 ) -> Grant:
     """Activate inside a transaction and take the lease on the work that follows."""
+    _refuse_before_start(standing)
     active = grants.activate(grant, at=standing.at, public_half=public_half)
     if standing.decision.outcome is not Outcome.ALLOWED:
         raise DeniedError(f"{grant.id} no longer has the approvals it needs; ask again")
@@ -99,6 +102,16 @@ def activate_in(
     )
     lease_work(around, transaction, active, standing.at)
     return active
+
+
+def _refuse_before_start(standing: Standing) -> None:
+    revision = standing.revision
+    if revision.begins(standing.at) > standing.at:
+        left = format_duration(revision.begins(standing.at) - standing.at)
+        raise ConflictError(
+            f"{revision.grant_id} begins in {left}, not before",
+            next_step=f"then: protem run --resume {revision.grant_id}",
+        )
 
 
 def lease_work(around: Surroundings, transaction: Transaction, grant: Grant, now: datetime) -> bool:

@@ -6,6 +6,7 @@ means to the caller (``refuse_if_denied``), and standing rights such as ``audit`
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from protem.domain.decisions import Decision, PolicyAction
@@ -36,3 +37,18 @@ def ask_policy(
         action, revision, principal=principal, target=target, at=at, requester=requester
     )
     return around.policy.decide(question)
+
+
+def foresee_policy(
+    around: Surroundings, revision: RequestRevision, principal: Principal, at: datetime
+) -> Decision:
+    """Return what policy would say to the request if its target gave all evidence that is asked.
+
+    Raises:
+        NotFoundError: when the revision's target is not declared any more.
+    """
+    target = around.catalogue.target(revision.target)
+    question = about_request(
+        PolicyAction.REQUEST, revision, principal=principal, target=target, at=at
+    )
+    return around.policy.decide(replace(question, exhibits=None))

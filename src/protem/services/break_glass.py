@@ -126,6 +126,8 @@ def _check(around: Surroundings, principal: Principal, emergency: Emergency) -> 
             next_step=f"--confirm-target {ask.target}",
         )
     check_reason(ask.reason)
+    if ask.start is not None:
+        raise InvalidError("an emergency begins at once; leave the start out")
     if ask.duration > longest:
         raise DeniedError(
             f"broken glass lasts at most {format_duration(longest)} here",
@@ -187,6 +189,7 @@ def _notice(principal: Principal, revision: RequestRevision, at: datetime) -> No
         ("where", str(revision.target)),
         ("why", revision.reason),
         ("ticket", revision.ticket),
+        ("evidence", "\n".join(revision.evidence.links)),
         ("command", command),
         ("profile", revision.profile or ""),
         ("for", format_duration(revision.duration)),

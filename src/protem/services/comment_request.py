@@ -14,6 +14,7 @@ from protem.domain.identifiers import GrantId
 from protem.domain.principals import Principal
 from protem.ports.store import Transaction
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_commented
 from protem.services.view_grants import Looker
 
 _OPEN = (GrantState.PENDING, GrantState.APPROVED, GrantState.ACTIVE)
@@ -44,6 +45,7 @@ async def comment_request(
         transaction.comments.add(comment)
         transaction.grants.save(noted)
         transaction.audit.append(review_events.commented(noted, comment))
+        tell_commented(around, transaction, noted, comment)
         return noted
 
     grant = await around.store.write(work)

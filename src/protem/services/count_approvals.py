@@ -188,9 +188,16 @@ class ReviewCase:
 
 
 def usable_until(
-    around: Surroundings, decision: Decision, approvals: Sequence[Approval], now: datetime
+    around: Surroundings,
+    revision: RequestRevision,
+    decision: Decision,
+    approvals: Sequence[Approval],
+    now: datetime,
 ) -> datetime:
-    """Return when an approval that is whole now is given up, unless it is used."""
+    """Return when an approval that is whole now is given up, unless it is used.
+
+    Where no rule says how long a yes counts, the wait for a later start does not count.
+    """
     if decision.approval_lasts is None:
-        return now + around.limits.approval_lapses_after
+        return revision.begins(now) + around.limits.approval_lapses_after
     return min((given.at for given in approvals), default=now) + decision.approval_lasts

@@ -21,6 +21,7 @@ from protem.domain.policy_questions import about_role
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.ports.store import Transaction
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_delegation
 
 MAX_DELEGATIONS = 50
 """In force from one person at a time."""
@@ -77,6 +78,7 @@ async def add_delegation(
         )
         transaction.delegations.put(delegation)
         transaction.audit.append(review_events.delegated(delegation, str(principal.id)))
+        tell_delegation(around, transaction, delegation, now, principal)
         return delegation
 
     delegation = await around.store.write(work)
@@ -124,6 +126,7 @@ async def end_delegation(
         ended = replace(delegation, ended_at=now)
         transaction.delegations.put(ended)
         transaction.audit.append(review_events.delegation_ended(ended, str(principal.id), now))
+        tell_delegation(around, transaction, ended, now, principal)
         return ended
 
     ended = await around.store.write(work)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from protem.domain import session_events
 from protem.domain.bearer_tokens import fingerprint
+from protem.domain.device_sign_ins import LIFETIME
 from protem.domain.errors import DeniedError
 from protem.domain.principals import Principal
 from protem.domain.secret import Secret
@@ -94,6 +95,7 @@ async def keep_sessions(around: Surroundings) -> int:
         for token_hash, at in uses.items():
             transaction.sessions.note_use(token_hash, at)
         transaction.spent_proofs.forget_before(now)
+        transaction.devices.forget_before(now - LIFETIME)
         return transaction.sessions.forget_over(now=now, unused_since=now - limit)
 
     gone = await around.store.write(work)

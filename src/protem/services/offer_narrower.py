@@ -30,6 +30,7 @@ from protem.services.check_signatures import OfferedSignature, accept, refuse_un
 from protem.services.count_approvals import ReviewCase, usable_until
 from protem.services.review_request import admit_reviewer, review_case
 from protem.services.surroundings import Surroundings
+from protem.services.tell_people import tell_decided, tell_offered, tell_reviewers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,9 @@ async def offer_narrower(around: Surroundings, reviewer: Principal, made: OfferM
             signature=signature,
             reviewer_person=admitted.principal.other_person,
         )
-        return _record(transaction, grant, offered, approval)
+        noted = _record(transaction, grant, offered, approval)
+        tell_offered(around, transaction, noted, offered, approval)
+        return noted
 
     grant = await around.store.write(work)
     around.announcer.announce(grant.id)
@@ -196,12 +199,19 @@ def _take(
         grant,
         revision=offered.number,
         duration=offered.duration,
-        lapses_at=now + around.limits.request_lapses_after,
+        lapses_at=offered.begins(now) + around.limits.request_lapses_after,
     )
     transaction.grants.save(taken)
     transaction.audit.append(review_events.offer_accepted(taken, offered, decision, now))
     if decision.outcome is Outcome.ALLOWED:
-        taken = grants.approve(taken, lapses_at=usable_until(around, decision, approvals, now))
+        taken = grants.approve(
+            taken, lapses_at=usable_until(around, offered, decision, approvals, now)
+        )
         transaction.grants.save(taken)
         transaction.audit.append(review_events.quorate(taken, approvals, now))
+        tell_decided(around, transaction, taken, now, taken.principal)
+    elif around.channels:
+        case = review_case(around, transaction, taken, offered, now)
+        asked = case.progress(case.count()).missing
+        tell_reviewers(around, transaction, taken, offered, asked, now)
     return taken

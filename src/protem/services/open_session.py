@@ -6,6 +6,7 @@ kin).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,8 +64,13 @@ def new_session(
     )
 
 
-def open_session(transaction: Transaction, owner: PrincipalId, new: NewSession) -> None:
-    """Keep the session and put on record how it began."""
+def open_session(
+    transaction: Transaction,
+    owner: PrincipalId,
+    new: NewSession,
+    marks: Collection[bytes] = (),
+) -> None:
+    """Keep the session, with the marks by which a provider ends it; record how it began."""
     token_hash = fingerprint(new.token)
     session = SignInSession(
         id=session_id(token_hash),
@@ -75,5 +81,5 @@ def open_session(transaction: Transaction, owner: PrincipalId, new: NewSession) 
         used_at=new.began_at,
         expires_at=new.expires_at,
     )
-    transaction.sessions.add(token_hash, session)
+    transaction.sessions.add(token_hash, session, marks)
     transaction.audit.append(session_events.began(session, new.by))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from protem.domain.commands import Command
-from protem.domain.decisions import Decision, PolicyAction, tagged_privileges
-from protem.domain.errors import NotFoundError, UnplannableError
+from protem.domain.decisions import Decision, tagged_privileges
+from protem.domain.durations import format_duration
+from protem.domain.errors import InvalidError, NotFoundError, UnplannableError
+from protem.domain.evidence import Evidence
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
 from protem.domain.observations import Capabilities
 from protem.domain.plans import Finding, Plan, Trait
@@ -19,9 +21,11 @@ from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
 from protem.domain.scopes import Privilege
 from protem.domain.targets import Target
-from protem.services.ask_policy import ask_policy
+from protem.services.ask_policy import foresee_policy
 from protem.services.surroundings import Surroundings
 
+MOST_AHEAD = timedelta(days=7)
+"""Who approves something should still know it when it begins."""
 _MOST_NAMED = 10
 _NO_GRANT = GrantId("0" * 26)
 """A dry run has no grant; its revision is never stored under this id."""
@@ -33,6 +37,9 @@ class Ask:
 
     Attributes:
         profile: ask for a named scope; the command then is the program alone.
+        links: what the requester points at as evidence.
+        explain: let the target say how it would run the statement, even if no rule asks for it.
+        start: not before this moment; None: as soon as it is approved.
     """
 
     target: TargetName
@@ -41,6 +48,9 @@ class Ask:
     reason: str = ""
     ticket: str = ""
     profile: ProfileName | None = None
+    links: tuple[str, ...] = ()
+    explain: bool = False
+    start: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +73,7 @@ async def plan_command(around: Surroundings, principal: Principal, ask: Ask) -> 
     now = around.clock.now()
     return PlannedRequest(
         revision=revision,
-        decision=ask_policy(around, PolicyAction.REQUEST, revision, principal=principal, at=now),
+        decision=foresee_policy(around, revision, principal, now),
         capabilities=around.catalogue.connector(ask.target).capabilities,
     )
 
@@ -71,7 +81,13 @@ async def plan_command(around: Surroundings, principal: Principal, ask: Ask) -> 
 async def draft_revision(
     around: Surroundings, principal: Principal, ask: Ask, *, grant_id: GrantId, number: int
 ) -> RequestRevision:
-    """Plan the command and return it as a revision, not yet stored."""
+    """Plan the command and return it as a revision, not yet stored.
+
+    Raises:
+        InvalidError: its start is past, or too far away.
+        NotFoundError, UnplannableError, RetryLaterError: as planning says.
+    """
+    _check_start(ask.start, around.clock.now())
     return RequestRevision(
         grant_id=grant_id,
         number=number,
@@ -84,7 +100,18 @@ async def draft_revision(
         reason=ask.reason,
         ticket=ask.ticket,
         requester_person=principal.other_person,
+        evidence=Evidence(links=ask.links),
+        start=ask.start,
     )
+
+
+def _check_start(start: datetime | None, now: datetime) -> None:
+    if start is None:
+        return
+    if start <= now:
+        raise InvalidError("the start that was asked for is past; leave it out to begin at once")
+    if start - now > MOST_AHEAD:
+        raise InvalidError(f"a start is at most {format_duration(MOST_AHEAD)} ahead")
 
 
 async def _plan(around: Surroundings, ask: Ask) -> Plan:

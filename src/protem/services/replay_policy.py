@@ -323,13 +323,14 @@ def _compare_all(
 
 
 def _compare(report: ReplayReport, request: RecordedRequest, old: Policy, asked: Replay) -> None:
-    question = about_request(
+    asked_then = about_request(
         request.action,
         request.revision,
         principal=request.requester,
         target=request.target,
         at=request.at,
     )
+    question = replace(asked_then, exhibits=None)  # nobody knows what it would have shown
     before, after = old.decide(question), asked.new.decide(question)
     report.asked += 1
     report.reached = min(report.reached, request.at)

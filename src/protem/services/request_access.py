@@ -11,7 +11,6 @@ from datetime import datetime
 
 from protem.domain import audit_events, grants
 from protem.domain.decisions import Decision, Outcome, PolicyAction, refuse_if_denied
-from protem.domain.errors import ConflictError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.notices import open_requirements
 from protem.domain.orders import PublicHalf
@@ -20,7 +19,9 @@ from protem.domain.requests import RequestRevision
 from protem.ports.store import Transaction
 from protem.services.activate_grant import Standing, activate_in
 from protem.services.ask_policy import ask_policy
+from protem.services.collect_evidence import collect_evidence
 from protem.services.plan_command import Ask, draft_revision
+from protem.services.refuse_flood import refuse_flood
 from protem.services.surroundings import Surroundings
 from protem.services.tell_people import tell_reviewers
 
@@ -43,8 +44,8 @@ async def request_access(
         around: the ports.
         principal: who asks.
         ask: what.
-        public_half: when given and no approval is needed, the grant is activated in the same
-            transaction; otherwise it is ignored and the client activates later.
+        public_half: when given, no approval is needed and it begins at once, the grant is activated
+            in the same transaction; otherwise it is ignored and the client activates later.
 
     Raises:
         PolicyDeniedError: when no approval could make it allowed; this too is on record.
@@ -53,9 +54,10 @@ async def request_access(
         AuditUnavailableError, ClockSteppedBackError: nothing may begin now.
     """
     around.check_ready_to_grant()
+    grant_id = around.randomness.grant_id(around.clock.now())
+    drafted = await draft_revision(around, principal, ask, grant_id=grant_id, number=1)
+    revision = await collect_evidence(around, principal, drafted, explain=ask.explain)
     now = around.clock.now()
-    grant_id = around.randomness.grant_id(now)
-    revision = await draft_revision(around, principal, ask, grant_id=grant_id, number=1)
 
     def work(transaction: Transaction) -> AccessRequested:
         return _record(around, transaction, revision, public_half, now)
@@ -87,34 +89,22 @@ def _record(
         transaction.grants.save(grant)
         transaction.audit.append(audit_events.closed_unused(grant, now, "policy"))
     elif decision.outcome is Outcome.NEEDS_APPROVAL:
-        _refuse_a_flood(around, transaction, grant)
+        refuse_flood(around, transaction, grant.principal, more=0)
         tell_reviewers(around, transaction, grant, revision, open_requirements(decision), now)
     elif decision.outcome is Outcome.ALLOWED:
-        grant = grants.approve(grant, lapses_at=now + around.limits.approval_lapses_after)
+        unused = revision.begins(now) + around.limits.approval_lapses_after
+        grant = grants.approve(grant, lapses_at=unused)
         transaction.grants.save(grant)
         transaction.audit.append(audit_events.allowed(grant, decision, now))
-        if public_half is not None:
+        if public_half is not None and revision.begins(now) == now:
             standing = Standing(revision=revision, decision=decision, at=now)
             grant = activate_in(around, transaction, grant, public_half, standing)
     return AccessRequested(grant=grant, revision=revision, decision=decision)
 
 
-def _refuse_a_flood(around: Surroundings, transaction: Transaction, grant: Grant) -> None:
-    """Return unless approvers would be buried by one principal; ``grant`` counts."""
-    most = around.limits.most_waiting
-    waiting = transaction.grants.list(
-        states=(GrantState.PENDING,), principal=grant.principal, limit=most + 1
-    )
-    if len(waiting) > most:
-        raise ConflictError(
-            f"{most} requests of yours wait for approval already",
-            next_step=f"withdraw what you need no more: protem request cancel {waiting[-1].id}",
-        )
-
-
 def new_grant(around: Surroundings, revision: RequestRevision, now: datetime) -> Grant:
     """Return the pending grant of a first revision."""
-    lapses_at = now + around.limits.request_lapses_after
+    lapses_at = revision.begins(now) + around.limits.request_lapses_after
     return Grant(
         id=revision.grant_id,
         version=1,

@@ -171,22 +171,23 @@ def _view(
         revision=revision,
         due_at=broken.due_at(grant),
         overdue=broken.is_overdue(grant, now),
-        yours=_is_yours(around, view, broken, revision, principal, now),
+        yours=may_review_glass(around, view, broken, principal, now),
     )
 
 
-def _is_yours(
+def may_review_glass(
     around: Surroundings,
     view: Transaction,
     broken: BrokenGlass,
-    revision: RequestRevision,
     principal: Principal,
     now: datetime,
 ) -> bool:
+    """Say whether the review is owed, and this principal may give it."""
     if broken.review is not None or principal.kind is not PrincipalKind.PERSON:
         return False
     if principal.person == broken.person:
         return False
+    revision = view.requests.get(broken.grant_id, view.grants.get(broken.grant_id).revision)
     requester = _requester(around, view, revision.principal)
     try:
         answer = ask_policy(

@@ -40,7 +40,7 @@ class Review:
     Attributes:
         digest: of the revision that the reviewer saw; anything else is refused.
         signature: the reviewer's own, over the digest; of a no it is ignored.
-        chat: the name of the channel whose word we take for who the reviewer is; empty: none.
+        by_link: the channel whose link gave the answer; empty: the reviewer was signed in.
     """
 
     grant_id: GrantId
@@ -48,7 +48,7 @@ class Review:
     verdict: Verdict
     comment: str = ""
     signature: OfferedSignature | None = None
-    chat: str = ""
+    by_link: str = ""
 
 
 class NotYourTurnError(ConflictError):
@@ -59,11 +59,11 @@ class NotYourTurnError(ConflictError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A verdict, for whom its reviewer stood in when giving it, and in which chat."""
+    """A verdict, for whom its reviewer stood in when giving it, and by which channel's link."""
 
     approval: Approval
     through: frozenset[PrincipalId] = frozenset()
-    chat: str = ""
+    by_link: str = ""
 
 
 async def review_request(around: Surroundings, reviewer: Principal, review: Review) -> Grant:
@@ -79,40 +79,60 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
         SignatureRefusedError: the signature that came along does not hold.
         AuditUnavailableError, ClockSteppedBackError: for a yes, when nothing may begin now.
     """
-    if reviewer.kind is not PrincipalKind.PERSON:
-        raise DeniedError("only a person can review a request")
-    if review.verdict is Verdict.APPROVE:
-        around.check_ready_to_grant()  # a yes may extend a grant at once
     now = around.clock.now()
-
-    def work(transaction: Transaction) -> Grant:
-        grant = transaction.grants.get(review.grant_id)
-        revision = _under_review(transaction, grant, review, now)
-        case = review_case(around, transaction, grant, revision, now)
-        signature, signed = _signature(case, reviewer, review)
-        admitted = admit_reviewer(case, reviewer, review.verdict, signed)
-        if review.verdict is Verdict.APPROVE:
-            refuse_unless_signed(
-                case.decision.approvals, admitted.principal, signed, review.grant_id
-            )
-        approval = Approval(
-            grant_id=grant.id,
-            revision=revision.number,
-            digest=review.digest,
-            reviewer=reviewer.id,
-            verdict=review.verdict,
-            at=now,
-            comment=review.comment,
-            signature=signature,
-            reviewer_person=admitted.principal.other_person,
-        )
-        transaction.approvals.add(approval)
-        said = Said(approval=approval, through=admitted.through, chat=review.chat)
-        return _settle(around, transaction, grant, revision, said)
-
-    grant = await around.store.write(work)
+    check_may_answer(around, review.verdict)
+    grant = await around.store.write(
+        lambda transaction: review_in(around, transaction, reviewer, review, now)
+    )
     around.announcer.announce(grant.id)
     return grant
+
+
+def check_may_answer(around: Surroundings, verdict: Verdict) -> None:
+    """Return if this verdict may be given now, whoever gives it.
+
+    Raises:
+        AuditUnavailableError, ClockSteppedBackError: for a yes, when nothing may begin now.
+    """
+    if verdict is Verdict.APPROVE:
+        around.check_ready_to_grant()  # a yes may extend a grant at once
+
+
+def review_in(
+    around: Surroundings,
+    transaction: Transaction,
+    reviewer: Principal,
+    review: Review,
+    now: datetime,
+) -> Grant:
+    """Record the verdict; the reviewer's links to this request are void from here on.
+
+    Raises: as ``review_request``.
+    """
+    if reviewer.kind is not PrincipalKind.PERSON:
+        raise DeniedError("only a person can review a request")
+    grant = transaction.grants.get(review.grant_id)
+    revision = under_review(transaction, grant, review.digest, now)
+    case = review_case(around, transaction, grant, revision, now)
+    signature, signed = _signature(case, reviewer, review)
+    admitted = admit_reviewer(case, reviewer, review.verdict, signed)
+    if review.verdict is Verdict.APPROVE:
+        refuse_unless_signed(case.decision.approvals, admitted.principal, signed, review.grant_id)
+    approval = Approval(
+        grant_id=grant.id,
+        revision=revision.number,
+        digest=review.digest,
+        reviewer=reviewer.id,
+        verdict=review.verdict,
+        at=now,
+        comment=review.comment,
+        signature=signature,
+        reviewer_person=admitted.principal.other_person,
+    )
+    transaction.approvals.add(approval)
+    transaction.answer_links.drop_of(reviewer.id, grant.id)
+    said = Said(approval=approval, through=admitted.through, by_link=review.by_link)
+    return _settle(around, transaction, grant, revision, said)
 
 
 def _signature(
@@ -136,9 +156,14 @@ def _signature(
     return signature.to_text(), signed
 
 
-def _under_review(
-    transaction: Transaction, grant: Grant, review: Review, now: datetime
+def under_review(
+    transaction: Transaction, grant: Grant, digest: str, now: datetime
 ) -> RequestRevision:
+    """Return the revision that waits for answers, which is the one with ``digest``.
+
+    Raises:
+        ConflictError: there is none, or it is another.
+    """
     if grant.state is GrantState.PENDING:
         if now >= grant.lapses_at:
             raise ExpiredError(f"request {grant.id} has lapsed")
@@ -148,7 +173,7 @@ def _under_review(
     else:
         raise ConflictError(f"{grant.id} is {grant.state}; there is nothing to review")
     revision = transaction.requests.get(grant.id, number)
-    if revision.digest != review.digest:
+    if revision.digest != digest:
         raise ConflictError(
             f"{grant.id} changed since you saw it; read revision {number} first",
             next_step=f"protem request show {grant.id}",
@@ -236,7 +261,7 @@ def _settle(
             tell_reviewers(around, transaction, saved, revision, asked, at)
         return saved
     if not extension:
-        lapses_at = usable_until(around, decision, approvals, at)
+        lapses_at = usable_until(around, revision, decision, approvals, at)
         saved = _save(transaction, grants.approve(grant, lapses_at=lapses_at), said)
         tell_decided(around, transaction, saved, at, said.approval.reviewer)
         return saved
@@ -247,6 +272,6 @@ def _settle(
 
 def _save(transaction: Transaction, grant: Grant, said: Said) -> Grant:
     transaction.grants.save(grant)
-    event = audit_events.reviewed(grant, said.approval, said.through, chat=said.chat)
+    event = audit_events.reviewed(grant, said.approval, said.through, by_link=said.by_link)
     transaction.audit.append(event)
     return grant

@@ -1,7 +1,7 @@
 """Edit a request before it is used: a new revision, before approvers again (law 6).
 
-Here: another command, duration, reason or ticket for the same target. Not here: extensions of an
-active grant (extend_grant).
+Here: another command, duration, reason, ticket or evidence for the same target. Not here:
+extensions of an active grant (extend_grant).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from protem.domain.principals import Principal
 from protem.ports.store import Transaction
 from protem.services.activate_grant import own_grant
 from protem.services.ask_policy import ask_policy
+from protem.services.collect_evidence import collect_evidence
 from protem.services.plan_command import Ask, draft_revision
 from protem.services.request_access import AccessRequested
 from protem.services.surroundings import Surroundings
@@ -32,9 +33,10 @@ async def revise_request(
         PolicyDeniedError: when policy denies the new content; the old request stays as it was.
     """
     around.check_ready_to_grant()
-    now = around.clock.now()
     number = await around.store.read(lambda view: _next_number(view, principal, grant_id, ask))
-    revision = await draft_revision(around, principal, ask, grant_id=grant_id, number=number)
+    drafted = await draft_revision(around, principal, ask, grant_id=grant_id, number=number)
+    revision = await collect_evidence(around, principal, drafted, explain=ask.explain)
+    now = around.clock.now()
 
     def work(transaction: Transaction) -> AccessRequested:
         grant = own_grant(transaction, principal, grant_id)
@@ -42,13 +44,14 @@ async def revise_request(
         decision = refuse_if_denied(
             ask_policy(around, PolicyAction.REQUEST, revision, principal=requester, at=now)
         )
-        lapses_at = now + around.limits.request_lapses_after
+        begins = revision.begins(now)
+        lapses_at = begins + around.limits.request_lapses_after
         edited = grants.reopen(grant, revision=number, duration=ask.duration, lapses_at=lapses_at)
         transaction.requests.add(revision)
         transaction.grants.save(edited)
         transaction.audit.append(audit_events.revised(edited, revision, decision, now))
         if decision.outcome is Outcome.ALLOWED:
-            unused = now + around.limits.approval_lapses_after
+            unused = begins + around.limits.approval_lapses_after
             edited = grants.approve(edited, lapses_at=unused)
             transaction.grants.save(edited)
             transaction.audit.append(audit_events.allowed(edited, decision, now))

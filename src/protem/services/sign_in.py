@@ -10,6 +10,7 @@ somebody changes that account alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,7 +18,7 @@ from protem.domain import audit_events, session_events
 from protem.domain.bearer_tokens import SESSION_LIFETIME, fingerprint
 from protem.domain.errors import NotFoundError, UnauthenticatedError
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
-from protem.domain.proved_people import ProvedPerson
+from protem.domain.proved_people import Departure, ProvedPerson
 from protem.domain.secret import Secret
 from protem.domain.sign_in_sessions import SignInMethod
 from protem.ports.identity_provider import RemembersPrincipals
@@ -96,7 +97,7 @@ async def sign_in_proved(
 
     def work(transaction: Transaction) -> Principal:
         principal = _known_person(transaction, proved, rules, new.began_at)
-        open_session(transaction, principal.id, new)
+        open_session(transaction, principal.id, new, proved.marks)
         return principal
 
     principal = await around.store.write(work)
@@ -105,45 +106,32 @@ async def sign_in_proved(
     return SignedIn(token=new.token, expires_at=new.expires_at, principal=principal)
 
 
-async def sign_in_by_consent(
-    around: Surroundings, principal_id: PrincipalId, *, client: str = ""
-) -> SignedIn:
-    """Return a session for another program of somebody who said yes to it a moment ago.
+async def end_sessions(around: Surroundings, left: Departure, provider: str) -> int:
+    """End every session of a person who left a provider; return how many there were.
 
     Raises:
-        UnauthenticatedError: the account is gone or disabled meanwhile.
+        ConflictError: the same announcement came before.
     """
-    new = new_session(around, SignInMethod.DEVICE, client=client)
-
-    def work(transaction: Transaction) -> Principal:
-        try:
-            principal = around.identity.lookup(transaction, principal_id)
-        except NotFoundError as error:
-            raise UnauthenticatedError("this account may not sign in") from error
-        open_session(transaction, principal_id, new)
-        return principal
-
-    principal = await around.store.write(work)
-    around.announcer.announce()
-    return SignedIn(token=new.token, expires_at=new.expires_at, principal=principal)
-
-
-async def end_sessions(around: Surroundings, principal_id: PrincipalId, provider: str) -> int:
-    """End every session of a person who left a provider; return how many there were."""
     now = around.clock.now()
 
-    def work(transaction: Transaction) -> int:
-        dropped = transaction.accounts.drop_tokens(principal_id)
-        if dropped:
-            transaction.audit.append(
-                audit_events.account_changed(
-                    audit_events.SYSTEM, principal_id, f"signed out by {provider}", now
+    def work(transaction: Transaction) -> tuple[Sequence[PrincipalId], int]:
+        transaction.spent_proofs.spend(left.digest, until=left.until)
+        gone = [left.person] if left.person else transaction.sessions.marked(left.mark)
+        dropped = 0
+        for person in gone:
+            of_theirs = transaction.accounts.drop_tokens(person)
+            if of_theirs:
+                transaction.audit.append(
+                    audit_events.account_changed(
+                        audit_events.SYSTEM, person, f"signed out by {provider}", now
+                    )
                 )
-            )
-        return dropped
+            dropped += of_theirs
+        return gone, dropped
 
-    dropped = await around.store.write(work)
-    _forget(around, principal_id)
+    gone, dropped = await around.store.write(work)
+    for person in gone:
+        _forget(around, person)
     return dropped
 
 

@@ -31,8 +31,8 @@ class Limits:
 
     Attributes:
         most_waiting: requests of one principal that may wait for approvers at the same time.
-        request_lapses_after: an unanswered request is given up after this.
-        approval_lapses_after: an approval not used is given up after this.
+        request_lapses_after: an unanswered request is given up so long after it would begin.
+        approval_lapses_after: an approval not used is given up so long after it could be.
         lease: how long one try at a target may take before another worker may step in.
         session_lifetime: a session ends after this, used or not.
         session_idle: a session that nobody used for this long is over.

@@ -225,7 +225,7 @@ def _ask_all(
             question = about_request(
                 PolicyAction.REQUEST, asked, principal=principal, target=target, at=now
             )
-            decision = around.policy.decide(question)
+            decision = around.policy.decide(replace(question, exhibits=None))
             if decision.outcome is not Outcome.DENIED:
                 answers.append((principal, decision))
         denied = len(principals) - len(answers)

@@ -13,7 +13,7 @@ from protem.domain.errors import InvalidError
 from protem.storage.connections import connect, translate
 
 _FOLDER = str(Path(__file__).parent / "migrations")
-HEAD = "0010"
+HEAD = "0012"
 """The newest step. Known here so that an up-to-date start need not load Alembic."""
 
 

@@ -26,7 +26,6 @@ from protem.domain.errors import NotFoundError
 from protem.domain.notices import Notice
 from protem.storage.moments import from_moment, to_moment
 from protem.storage.notice_tables import notice_deliveries as table
-from protem.storage.schema import grants
 from protem.storage.session import Row, Session
 
 _DIALECT = sqlite.dialect(paramstyle="named")
@@ -50,8 +49,6 @@ _SAVE = _compiled(
         attempts=bindparam("attempts"),
         due_at=bindparam("due_at"),
         last_error=bindparam("last_error"),
-        receipt=bindparam("receipt"),
-        shown_version=bindparam("shown_version"),
     )
 )
 _DUE = _compiled(
@@ -65,18 +62,6 @@ _NEXT = _compiled(
     select(func.min(table.c.due_at)).where(
         table.c.channel == bindparam("channel"), table.c.due_at.is_not(None)
     )
-)
-_OUTDATED = _compiled(
-    select(*table.c)
-    .join(grants, grants.c.id == table.c.about)
-    .where(
-        table.c.channel == bindparam("channel"),
-        table.c.shown_version.is_not(None),
-        table.c.shown_version != grants.c.version,
-    )
-    .order_by(table.c.at, table.c.notice)
-    .limit(literal_column(":most"))
-    .offset(literal_column("0"))
 )
 _GIVEN_UP = _compiled(
     select(*table.c)
@@ -108,7 +93,6 @@ class NoticeTable:
             **place,
             "at": from_moment(delivery.notice.at),
             "content": json.dumps(delivery.notice.to_json()),
-            "about": delivery.notice.grant_id,
             **_changing(delivery),
         }
         self._session.change(_ADD, row)
@@ -128,11 +112,6 @@ class NoticeTable:
         """Return when the next is due."""
         row = self._session.row(_NEXT, {"channel": channel})
         return None if row is None or row[0] is None else to_moment(row[0])
-
-    def outdated(self, channel: str, *, limit: int) -> Sequence[Delivery]:
-        """Return messages that are not true any more, oldest first."""
-        wanted = {"channel": channel, "most": limit}
-        return tuple(map(_delivery, self._session.rows(_OUTDATED, wanted)))
 
     def given_up(self, *, since: datetime, limit: int) -> Sequence[Delivery]:
         """Return what could not be delivered, newest first."""
@@ -155,13 +134,11 @@ def _changing(delivery: Delivery) -> dict[str, object]:
         "attempts": delivery.attempts,
         "due_at": None if delivery.due_at is None else from_moment(delivery.due_at),
         "last_error": delivery.last_error,
-        "receipt": delivery.receipt,
-        "shown_version": delivery.shown_version,
     }
 
 
 def _delivery(row: Row) -> Delivery:
-    _, channel, _, content, state, attempts, due_at, last_error, _, receipt, shown = row
+    _, channel, _, content, state, attempts, due_at, last_error = row
     return Delivery(
         notice=Notice.from_json(json.loads(content)),
         channel=channel,
@@ -169,6 +146,4 @@ def _delivery(row: Row) -> Delivery:
         attempts=attempts,
         due_at=None if due_at is None else to_moment(due_at),
         last_error=last_error,
-        receipt=receipt,
-        shown_version=shown,
     )

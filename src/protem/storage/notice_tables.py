@@ -27,9 +27,6 @@ notice_deliveries = Table(
     Column("attempts", Integer, nullable=False),
     Column("due_at", BigInteger),
     Column("last_error", Text, nullable=False),
-    Column("about", Text),
-    Column("receipt", Text, server_default="", nullable=False),
-    Column("shown_version", BigInteger),
     PrimaryKeyConstraint("notice", "channel"),
     CheckConstraint(
         "(" + " OR ".join(f"state = '{state}'" for state in sorted(DeliveryState)) + ")",
@@ -38,7 +35,6 @@ notice_deliveries = Table(
     CheckConstraint("(due_at IS NULL) = (state <> 'waiting')", name="due_at"),
     CheckConstraint("attempts >= 0", name="attempts"),
 )
-"""``about`` is the grant's id; a message that is kept true has a ``shown_version``."""
 _waiting = notice_deliveries.c.due_at.is_not(None)
 Index(
     "notice_deliveries_due",
@@ -46,13 +42,5 @@ Index(
     notice_deliveries.c.due_at,
     sqlite_where=_waiting,
     postgresql_where=_waiting,
-)
-_kept_true = notice_deliveries.c.shown_version.is_not(None)
-Index(
-    "notice_deliveries_kept_true",
-    notice_deliveries.c.channel,
-    notice_deliveries.c.at,
-    sqlite_where=_kept_true,
-    postgresql_where=_kept_true,
 )
 Index("notice_deliveries_by_state", notice_deliveries.c.state, notice_deliveries.c.at)

@@ -16,7 +16,9 @@ from protem.domain import canonical_json
 from protem.domain.approvals import Approval, Verdict
 from protem.domain.commands import Command
 from protem.domain.errors import ConflictError
+from protem.domain.evidence import Evidence
 from protem.domain.identifiers import GrantId, ProfileName, TargetName
+from protem.domain.instants import parse_instant
 from protem.domain.plans import Finding, Plan, Trait
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
@@ -79,6 +81,8 @@ def to_revision(row: Row) -> RequestRevision:
         ticket=form["ticket"],
         requester_person=None if person == principal else PrincipalId.parse(person),
         break_glass=form.get("break_glass", False),
+        evidence=Evidence.from_json(form.get("evidence", {})),
+        start=parse_instant(form["start"]) if "start" in form else None,
     )
 
 

@@ -6,7 +6,7 @@ session (services).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -19,7 +19,7 @@ from protem.storage import statements
 from protem.storage.moments import from_moment, to_moment
 from protem.storage.schema import tokens
 from protem.storage.session import Row, Session
-from protem.storage.session_tables import sessions, spent_proofs
+from protem.storage.session_tables import sessions, sign_in_marks, spent_proofs
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 _FACTS = select(
@@ -36,6 +36,20 @@ _FIND = str(_FACTS.where(sessions.c.hash == bindparam("hash")).compile(dialect=_
 _OF = str(
     _FACTS.where(tokens.c.owner == bindparam("owner"))
     .order_by(sessions.c.began_at.desc(), sessions.c.id)
+    .compile(dialect=_DIALECT)
+)
+_MARK = str(insert(sign_in_marks).compile(dialect=_DIALECT))
+_MARKS_OF = str(
+    select(sign_in_marks.c.mark)
+    .where(sign_in_marks.c.hash == bindparam("hash"))
+    .compile(dialect=_DIALECT)
+)
+_MARKED = str(
+    select(tokens.c.owner)
+    .distinct()
+    .join(sign_in_marks, sign_in_marks.c.hash == tokens.c.hash)
+    .where(sign_in_marks.c.mark == bindparam("mark"))
+    .order_by(tokens.c.owner)
     .compile(dialect=_DIALECT)
 )
 _USE = str(
@@ -77,8 +91,8 @@ class SessionTable:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, token_hash: bytes, session: SignInSession) -> None:
-        """Insert the token and the facts, or raise ``ConflictError``."""
+    def add(self, token_hash: bytes, session: SignInSession, marks: Collection[bytes] = ()) -> None:
+        """Insert the token, the facts and the marks, or raise ``ConflictError``."""
         token = {
             "hash": token_hash,
             "owner": str(session.owner),
@@ -95,6 +109,8 @@ class SessionTable:
         }
         self._session.change(statements.TOKEN_ADD, token)
         self._session.change(_ADD, facts)
+        for mark in marks:
+            self._session.change(_MARK, {"hash": token_hash, "mark": mark})
 
     def find(self, token_hash: bytes) -> SignInSession | None:
         """Return the facts of one token."""
@@ -104,6 +120,16 @@ class SessionTable:
     def of(self, owner: PrincipalId) -> Sequence[SignInSession]:
         """Return an account's sessions, newest first."""
         return tuple(map(_session_of, self._session.rows(_OF, {"owner": str(owner)})))
+
+    def marked(self, mark: bytes) -> Sequence[PrincipalId]:
+        """Return whose sign-ins bear the mark."""
+        rows = self._session.rows(_MARKED, {"mark": mark})
+        return tuple(PrincipalId.parse(str(owner)) for (owner,) in rows)
+
+    def marks(self, token_hash: bytes) -> Collection[bytes]:
+        """Return the marks of one sign-in."""
+        rows = self._session.rows(_MARKS_OF, {"hash": token_hash})
+        return tuple(bytes(mark) for (mark,) in rows)
 
     def note_use(self, token_hash: bytes, at: datetime) -> None:
         """Move the last use forward."""

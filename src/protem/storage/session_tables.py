@@ -1,4 +1,4 @@
-"""The tables of sessions and of spent proofs.
+"""The tables of sessions, of what begins and ends them, and of spent proofs.
 
 Conventions are those of ``schema``. A session's owner and expiry are its token's.
 """
@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from protem.domain.device_sign_ins import DeviceVerdict
 from protem.domain.sign_in_sessions import SignInMethod
 from protem.storage.schema import metadata, tokens
 
@@ -40,6 +41,38 @@ sessions = Table(
 )
 Index("sessions_by_use", sessions.c.used_at)
 Index("tokens_by_expiry", tokens.c.expires_at)
+
+sign_in_marks = Table(
+    "sign_in_marks",
+    metadata,
+    Column("hash", LargeBinary, ForeignKey("tokens.hash", ondelete="CASCADE"), nullable=False),
+    Column("mark", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("hash", "mark"),
+)
+Index("sign_in_marks_by_mark", sign_in_marks.c.mark)
+
+device_sign_ins = Table(
+    "device_sign_ins",
+    metadata,
+    Column("hash", LargeBinary, nullable=False),
+    Column("user_code", Text, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("decided_by", Text, nullable=True),
+    Column("port", BigInteger, nullable=True),
+    Column("proof", LargeBinary, nullable=True),
+    Column("session", LargeBinary, nullable=True),
+    PrimaryKeyConstraint("hash"),
+    UniqueConstraint("user_code"),
+    CheckConstraint(
+        "(" + " OR ".join(f"verdict = '{word}'" for word in sorted(DeviceVerdict)) + ")",
+        name="verdict",
+    ),
+    CheckConstraint("(verdict = 'pending') = (decided_by IS NULL)", name="decided_by"),
+)
+Index("device_sign_ins_by_age", device_sign_ins.c.at)
 
 spent_proofs = Table(
     "spent_proofs",

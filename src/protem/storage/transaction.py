@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from protem.storage.account_records import AccountTable, IdempotencyTable
+from protem.storage.answer_link_records import AnswerLinkTable
 from protem.storage.approver_key_records import ApproverKeyTable
 from protem.storage.clock_records import ClockTable
+from protem.storage.device_records import DeviceTable
 from protem.storage.directory_records import DirectoryGroupTable, DirectoryUserTable
 from protem.storage.glass_records import GlassCodeTable, GlassTable
 from protem.storage.grant_records import GrantTable, WorkTable
+from protem.storage.message_records import MessageTable
 from protem.storage.notice_records import NoticeTable
 from protem.storage.request_records import ApprovalTable, AuditTable, RequestTable
 from protem.storage.review_records import (
@@ -74,6 +77,11 @@ class SqlTransaction:
         return SessionTable(self._session)
 
     @property
+    def devices(self) -> DeviceTable:
+        """Terminals that wait to be signed in."""
+        return DeviceTable(self._session)
+
+    @property
     def spent_proofs(self) -> SpentProofTable:
         """What may be shown once only."""
         return SpentProofTable(self._session)
@@ -114,9 +122,19 @@ class SqlTransaction:
         return ApproverKeyTable(self._session)
 
     @property
+    def messages(self) -> MessageTable:
+        """Messages in chats that ask for an answer."""
+        return MessageTable(self._session)
+
+    @property
     def notices(self) -> NoticeTable:
         """Notices on their way out."""
         return NoticeTable(self._session)
+
+    @property
+    def answer_links(self) -> AnswerLinkTable:
+        """Links that answer a request."""
+        return AnswerLinkTable(self._session)
 
     @property
     def glass(self) -> GlassTable:

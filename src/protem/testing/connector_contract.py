@@ -15,12 +15,13 @@ from typing import Protocol
 import pytest
 
 from protem.domain.errors import ProtemError, RefusedError, RetryLaterError
+from protem.domain.evidence import EvidenceKind
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.observations import MarkedPrivilege
 from protem.domain.orders import Order, PublicHalf, Receipt, SignedOrder
 from protem.domain.principals import PrincipalId
 from protem.domain.scopes import Privilege, Scope
-from protem.ports.connector import Connector
+from protem.ports.connector import Connector, RehearsesStatements
 
 _HOUR = timedelta(hours=1)
 _numbers = itertools.count(1)
@@ -33,12 +34,15 @@ class ConnectorCase(Protocol):
         connector: of the target called ``target``.
         scope: privileges that exist there.
         hostile_scope: the same on objects whose names hold quotes, newlines and the like.
+        statement: one that the scope allows and that changes one row; None where nothing is
+            rehearsed at this kind of target.
     """
 
     connector: Connector
     target: TargetName
     scope: Scope
     hostile_scope: Scope
+    statement: str | None
 
     async def now(self) -> datetime:
         """Return the target's own time."""
@@ -274,6 +278,35 @@ class ConnectorContract:
         with pytest.raises(ProtemError) as caught:
             await case.connector.provision(await an_order(case, lasting=-_HOUR), half)
         assert half.value not in repr(caught.value)
+
+    async def test_what_is_rehearsed_leaves_nothing(self, case: ConnectorCase) -> None:
+        """A dry run counts, an EXPLAIN estimates; the target then shows what it showed before."""
+        connector = case.connector
+        assert isinstance(connector, RehearsesStatements) == (case.statement is not None)
+        if case.statement is None or not isinstance(connector, RehearsesStatements):
+            return
+        before = (await connector.observe()).privileges
+        for _ in range(2):
+            counted = await connector.rehearse(case.statement, case.scope, EvidenceKind.DRY_RUN)
+            assert (counted.rows, counted.detail) == (1, "")
+        shown = await connector.rehearse(case.statement, case.scope, EvidenceKind.EXPLAIN)
+        assert shown.detail
+        assert shown.rows is not None
+        assert (await connector.observe()).privileges == before
+
+    async def test_what_cannot_be_rehearsed_is_refused(self, case: ConnectorCase) -> None:
+        """A scope that the target does not know is refused, and silence is tried again later."""
+        unknown = Scope([Privilege(kind="moon", path=("shop",), action="USAGE")])
+        for connector, scope, refusal in (
+            (case.connector, unknown, RefusedError),
+            (case.unreachable(), case.scope, RetryLaterError),
+        ):
+            if case.statement is None or not isinstance(connector, RehearsesStatements):
+                continue
+            with pytest.raises(refusal):
+                await connector.rehearse(case.statement, scope, EvidenceKind.DRY_RUN)
+        if connector is not case.connector:
+            await connector.close()
 
 
 def a_grant_id() -> GrantId:

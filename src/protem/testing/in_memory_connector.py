@@ -19,6 +19,7 @@ from protem.domain.errors import (
     RetryLaterError,
     TargetError,
 )
+from protem.domain.evidence import EvidenceKind, Exhibit
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.observations import Capabilities, LiveSession, MarkedPrivilege, Observation
 from protem.domain.orders import MOST_CLOCK_SKEW, PublicHalf, Receipt, SignedOrder
@@ -81,6 +82,7 @@ class InMemoryConnector:
         self._faults: deque[TargetError] = deque()
         self._hangs = 0
         self._interrupted = 0
+        self.rehearsed_rows = 1
 
     @property
     def capabilities(self) -> Capabilities:
@@ -161,6 +163,15 @@ class InMemoryConnector:
                 for handle, owner in self.target.sessions.items()
             ),
         )
+
+    async def rehearse(self, statement: str, scope: Scope, kind: EvidenceKind) -> Exhibit:
+        """Say that ``rehearsed_rows`` rows are meant; nothing else happens."""
+        await self._enter("rehearse")
+        if any(privilege.kind not in KINDS for privilege in scope):
+            raise RefusedError("the scope holds a privilege that the target does not know")
+        now, explained = self.target.clock.now(), kind is EvidenceKind.EXPLAIN
+        detail = f"the plan of {statement}" if explained else ""
+        return Exhibit(kind=kind, at=now, rows=self.rehearsed_rows, detail=detail)
 
     async def cut_strays(self) -> int:
         """End sessions whose grant is gone."""

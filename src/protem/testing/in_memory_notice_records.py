@@ -47,17 +47,6 @@ class InMemoryNotices(Records):
         waiting = (one.due_at for one in self._to(channel) if one.due_at is not None)
         return min(waiting, default=None)
 
-    def outdated(self, channel: str, *, limit: int) -> Sequence[Delivery]:
-        grants = self._transaction.readable.grants
-        found = [
-            one
-            for one in self._to(channel)
-            if one.shown_version is not None
-            and one.notice.grant_id in grants
-            and grants[one.notice.grant_id].version != one.shown_version
-        ]
-        return tuple(sorted(found, key=lambda one: (one.notice.at, one.notice.id))[:limit])
-
     def given_up(self, *, since: datetime, limit: int) -> Sequence[Delivery]:
         found = [
             one

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from protem.domain.answer_links import AnswerWay
 from protem.domain.errors import ProtemError, RefusedError
 from protem.domain.notices import Notice
+from protem.domain.principals import PrincipalId
 
 
 class InMemoryNotifier:
@@ -29,31 +33,22 @@ class InMemoryNotifier:
         """Nothing to let go of."""
 
 
-class InMemoryRewritingNotifier(InMemoryNotifier):
-    """A channel in memory whose messages can be rewritten.
+class InMemoryPersonalNotifier(InMemoryNotifier):
+    """A channel in memory that reaches single persons, too.
 
     Attributes:
-        messages: what each says now, and why it is over, by receipt.
-        rewrites: receipts of what was rewritten, in order.
+        handed: what single persons were sent, in order: person, notice, way.
     """
 
-    def __init__(self, name: str = "chat") -> None:
+    def __init__(self, name: str = "mail", people: Iterable[PrincipalId] = ()) -> None:
         super().__init__(name)
-        self.messages: dict[str, tuple[Notice, str]] = {}
-        self.rewrites: list[str] = []
+        self.people = frozenset(people)
+        self.handed: list[tuple[PrincipalId, Notice, AnswerWay | None]] = []
 
-    async def post(self, notice: Notice) -> str:
-        """Keep it under a new receipt."""
-        await self.deliver(notice)
-        receipt = f"message {len(self.messages) + 1}"
-        self.messages[receipt] = notice, ""
-        return receipt
-
-    async def rewrite(self, receipt: str, notice: Notice, over: str = "") -> None:
-        """Replace what is kept."""
+    async def deliver_to(self, person: PrincipalId, notice: Notice, way: AnswerWay | None) -> None:
+        """Keep it."""
         if self.failure is not None:
             raise self.failure
-        if receipt not in self.messages:
-            raise RefusedError(f"{self.name} has no message {receipt}")
-        self.messages[receipt] = notice, over
-        self.rewrites.append(receipt)
+        if person not in self.people:
+            raise RefusedError(f"{self.name} knows no address of {person}")
+        self.handed.append((person, notice, way))

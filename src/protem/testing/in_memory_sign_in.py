@@ -7,11 +7,13 @@ something.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import count
 
 from protem.domain.errors import UnauthenticatedError
 from protem.domain.principals import PrincipalId
-from protem.domain.proved_people import ProvedPerson
+from protem.domain.proved_people import Departure, ProvedPerson
 from protem.domain.secret import Secret
 from protem.ports.sign_in_provider import SignInBegun
 
@@ -56,11 +58,17 @@ class InMemorySignIn:
         """Return where its session ends."""
         return f"{self.issuer}/out?back={back_to}"
 
-    async def who_left(self, logout_token: str) -> PrincipalId:
+    async def who_left(self, logout_token: str) -> Departure:
         """Return whose sessions are over: the token is the subject, after ``left ``."""
         if not logout_token.startswith("left "):
             raise UnauthenticatedError("this token announces nothing")
-        return PrincipalId(issuer=self.issuer, subject=logout_token.removeprefix("left "))
+        subject = logout_token.removeprefix("left ")
+        return Departure(
+            person=PrincipalId(issuer=self.issuer, subject=subject),
+            mark=b"",
+            digest=sha256(logout_token.encode()).digest(),
+            until=datetime(9999, 1, 1, tzinfo=UTC),
+        )
 
     async def close(self) -> None:
         """Nothing to let go of."""

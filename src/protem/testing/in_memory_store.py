@@ -32,12 +32,14 @@ from protem.testing.in_memory_account_records import (
     InMemoryClock,
     InMemoryIdempotency,
 )
+from protem.testing.in_memory_answer_links import InMemoryAnswerLinks
 from protem.testing.in_memory_approver_key_records import InMemoryApproverKeys
 from protem.testing.in_memory_directory_records import (
     InMemoryDirectoryGroups,
     InMemoryDirectoryUsers,
 )
 from protem.testing.in_memory_glass_records import InMemoryGlass, InMemoryGlassCodes
+from protem.testing.in_memory_message_records import InMemoryMessages
 from protem.testing.in_memory_notice_records import InMemoryNotices
 from protem.testing.in_memory_review_records import (
     InMemoryComments,
@@ -45,7 +47,11 @@ from protem.testing.in_memory_review_records import (
     InMemoryOffers,
     InMemoryOncall,
 )
-from protem.testing.in_memory_session_records import InMemorySessions, InMemorySpentProofs
+from protem.testing.in_memory_session_records import (
+    InMemoryDevices,
+    InMemorySessions,
+    InMemorySpentProofs,
+)
 from protem.testing.in_memory_tables import Access, Lease, Records, Tables
 
 T = TypeVar("T")
@@ -111,6 +117,7 @@ class _Transaction(Access):
         self.idempotency = InMemoryIdempotency(self)
         self.clock = InMemoryClock(self)
         self.sessions = InMemorySessions(self)
+        self.devices = InMemoryDevices(self)
         self.spent_proofs = InMemorySpentProofs(self)
         self.glass = InMemoryGlass(self)
         self.glass_codes = InMemoryGlassCodes(self)
@@ -121,7 +128,9 @@ class _Transaction(Access):
         self.delegations = InMemoryDelegations(self)
         self.oncall = InMemoryOncall(self)
         self.approver_keys = InMemoryApproverKeys(self)
+        self.messages = InMemoryMessages(self)
         self.notices = InMemoryNotices(self)
+        self.answer_links = InMemoryAnswerLinks(self)
 
 
 class _Grants(Records):

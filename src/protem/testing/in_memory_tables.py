@@ -9,18 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from protem.domain.answer_links import AnswerLink
 from protem.domain.approvals import Approval
 from protem.domain.approver_keys import ApproverKey, KeyChallenge, KeyKind
 from protem.domain.broken_glass import BrokenGlass
 from protem.domain.comments import Comment
 from protem.domain.delegations import Delegation, DelegationId
 from protem.domain.deliveries import Delivery
+from protem.domain.device_sign_ins import DeviceSignIn
 from protem.domain.directories import DirectoryGroup, DirectoryUser
 from protem.domain.errors import InvalidError
 from protem.domain.grants import Grant
 from protem.domain.identifiers import DirectoryId, GrantId
 from protem.domain.offers import Offer
 from protem.domain.oncall import OncallAnswer, ScheduleName
+from protem.domain.posted_messages import PostedMessage
 from protem.domain.principals import PrincipalId
 from protem.domain.requests import RequestRevision
 from protem.domain.sign_in_sessions import SignInSession
@@ -61,6 +64,8 @@ class Tables:
     )
     clock_marks: dict[str, ClockReading] = field(default_factory=dict)
     sessions: dict[bytes, SignInSession] = field(default_factory=dict)
+    sign_in_marks: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
+    devices: dict[bytes, DeviceSignIn] = field(default_factory=dict)
     spent_proofs: dict[bytes, datetime] = field(default_factory=dict)
     broken_glass: dict[GrantId, BrokenGlass] = field(default_factory=dict)
     glass_codes: dict[bytes, tuple[PrincipalId, datetime]] = field(default_factory=dict)
@@ -73,7 +78,9 @@ class Tables:
     oncall: dict[ScheduleName, OncallAnswer] = field(default_factory=dict)
     approver_keys: dict[str, ApproverKey] = field(default_factory=dict)
     key_challenges: dict[tuple[PrincipalId, KeyKind], KeyChallenge] = field(default_factory=dict)
+    messages: dict[tuple[str, str], PostedMessage] = field(default_factory=dict)
     notices: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    answer_links: dict[bytes, AnswerLink] = field(default_factory=dict)
 
     def copy(self) -> Tables:
         """Return tables whose changes leave these alone."""
@@ -88,6 +95,8 @@ class Tables:
             answers=dict(self.answers),
             clock_marks=dict(self.clock_marks),
             sessions=dict(self.sessions),
+            sign_in_marks=dict(self.sign_in_marks),
+            devices=dict(self.devices),
             spent_proofs=dict(self.spent_proofs),
             broken_glass=dict(self.broken_glass),
             glass_codes=dict(self.glass_codes),
@@ -100,7 +109,9 @@ class Tables:
             oncall=dict(self.oncall),
             approver_keys=dict(self.approver_keys),
             key_challenges=dict(self.key_challenges),
+            messages=dict(self.messages),
             notices=dict(self.notices),
+            answer_links=dict(self.answer_links),
         )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from protem.domain import deliveries, grants
-from protem.domain.deliveries import TRIED_FOR, Delivery, DeliveryState
+from protem.domain import deliveries
+from protem.domain.deliveries import TRIED_FOR, DeliveryState
 from protem.domain.errors import NotFoundError
 from protem.domain.instants import parse_instant
 from protem.domain.notices import Notice, NoticeKind
-from protem.ports.store import Store, Transaction
-from protem.testing.store_samples import pending, revision
+from protem.ports.store import Store
 
 AT = parse_instant("2026-05-01T12:00:00Z")
 
@@ -88,35 +86,6 @@ class StoreNoticeContract:
         assert await store.write(lambda tx: tx.notices.forget_before(later)) == 2
         left = await store.read(lambda view: view.notices.due("chat", now=later, limit=10))
         assert [one.notice.id for one in left] == ["waiting"]
-
-    async def test_a_message_that_shows_another_version_of_its_grant_is_outdated(
-        self, store: Store
-    ) -> None:
-        """Until it is rewritten, or stays as it is; a channel is told of its own alone."""
-        grant = pending()
-        about = replace(notice("a"), grant_id=grant.id)
-        shown = deliveries.posted(
-            deliveries.begin(about, "chat"), receipt="C1 1.2", version=grant.version
-        )
-
-        def begin(tx: Transaction) -> None:
-            tx.grants.add(grant)
-            tx.requests.add(revision())
-            tx.notices.add(deliveries.begin(about, "chat"))
-            tx.notices.save(shown)
-
-        async def outdated(channel: str = "chat") -> list[Delivery]:
-            return list(await store.read(lambda view: view.notices.outdated(channel, limit=9)))
-
-        await store.write(begin)
-        assert await outdated() == []
-        await store.write(lambda tx: tx.grants.save(grants.note(grant)))
-        assert await outdated() == [shown]
-        assert await outdated("mail") == []
-        for version in (grant.version + 1, None):
-            after = deliveries.rewritten(shown, version)
-            await store.write(lambda tx, d=after: tx.notices.save(d))  # type: ignore[misc]  # as above
-            assert await outdated() == []
 
     async def test_what_is_not_there_cannot_be_saved(self, store: Store) -> None:
         """Nothing is made by saving."""

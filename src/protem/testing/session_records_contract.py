@@ -65,6 +65,26 @@ class StoreSessionContract:
             with pytest.raises(ConflictError):
                 await store.write(lambda tx, h=token_hash, s=session: tx.sessions.add(h, s))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
 
+    async def test_a_mark_leads_to_those_who_signed_in_with_it(self, store: Store) -> None:
+        """Each once, for as long as one of their sessions with it is there."""
+        await _with_sessions(store)
+        fourth, fifth, mark, other = (bytes([number]) * 32 for number in (4, 5, 6, 7))
+
+        async def marked(found: bytes) -> list[PrincipalId]:
+            return list(await store.read(lambda tx: tx.sessions.marked(found)))
+
+        await store.write(lambda tx: tx.sessions.add(fourth, session_of(fourth), {mark, other}))
+        await store.write(lambda tx: tx.sessions.add(fifth, session_of(fifth), {mark}))
+        assert await marked(mark) == [ANNA]
+        kept = await store.read(lambda tx: tx.sessions.marks(fourth))
+        assert set(kept) == {mark, other}
+        assert not await store.read(lambda tx: tx.sessions.marks(FIRST))
+        assert await marked(FIRST) == []
+        await store.write(lambda tx: tx.accounts.drop_token(fourth))
+        assert (await marked(mark), await marked(other)) == ([ANNA], [])
+        await store.write(lambda tx: tx.accounts.drop_tokens(ANNA))
+        assert await marked(mark) == []
+
     async def test_a_use_only_moves_forward(self, store: Store) -> None:
         """An older note of use changes nothing, and an unknown token is nobody's."""
         await _with_sessions(store)

@@ -23,9 +23,12 @@ from protem.domain.errors import (
 from protem.domain.grants import EDGES, TERMINAL, GrantState
 from protem.domain.identifiers import TargetName
 from protem.ports.store import Store, Transaction
+from protem.testing.answer_link_records_contract import StoreAnswerLinkContract
 from protem.testing.approver_key_records_contract import StoreApproverKeyContract
+from protem.testing.device_records_contract import StoreDeviceContract
 from protem.testing.directory_records_contract import StoreDirectoryContract
 from protem.testing.glass_records_contract import StoreGlassContract
+from protem.testing.message_records_contract import StoreMessageContract
 from protem.testing.notice_records_contract import StoreNoticeContract
 from protem.testing.session_records_contract import StoreSessionContract
 from protem.testing.store_leases_contract import StoreLeaseContract
@@ -251,10 +254,13 @@ class StoreContract(
     StoreRequestContract,
     StoreAccountContract,
     StoreClockContract,
+    StoreDeviceContract,
     StoreSessionContract,
     StoreDirectoryContract,
     StoreApproverKeyContract,
+    StoreMessageContract,
     StoreNoticeContract,
+    StoreAnswerLinkContract,
     StoreGlassContract,
 ):
     """All promises of a store."""

@@ -5,6 +5,7 @@ import pytest
 from protem.bootstrap.declared_channels import declared_channels
 from protem.bootstrap.settings import load_settings
 from protem.domain.errors import InvalidError
+from protem.domain.principals import PrincipalId
 from protem.system.clock import SystemClock
 
 MAIL = """
@@ -58,6 +59,10 @@ def test_each_security_has_its_usual_port(tmp_path, more, port):
         MAIL.replace("ann@example.com", "ann@example.com\\n"),
         MAIL.replace("protem@example.com", "protem"),
         MAIL.replace('["ann@example.com"]', "[]"),
+        MAIL + "answer_by_link = true",
+        MAIL + 'people = { "ann" = "ann@example.com" }',
+        MAIL + 'people = { "local|ann" = "Ann <ann@example.com>" }',
+        MAIL + 'people = { "local|ann" = "ann@example.com\\r\\nBcc: eve@example.com" }',
     ],
 )
 def test_what_is_unsafe_or_half_is_refused(tmp_path, wrong):
@@ -66,6 +71,27 @@ def test_what_is_unsafe_or_half_is_refused(tmp_path, wrong):
     with pytest.raises(InvalidError) as raised:
         load(tmp_path, wrong)
     assert "hunter2" not in str(raised.value)
+
+
+LINKS = MAIL + 'answer_by_link = true\npeople = { "local|ann" = "ann@example.com" }\n'
+
+
+@pytest.mark.parametrize("server", ["", '[server]\npublic_url = "http://protem.example.com"\n'])
+def test_a_link_that_answers_is_sent_for_https_alone(tmp_path, server):
+    """Whoever listens on the way could answer by it."""
+    settings = load(tmp_path, server + LINKS)
+    with pytest.raises(InvalidError, match=r"owners\.answer_by_link.*https"):
+        list(declared_channels(settings, tmp_path, clock=SystemClock()))
+
+
+def test_people_have_addresses_and_links_by_the_settings_alone(tmp_path):
+    """Named by issuer and subject; nobody answers by a link unless the file says so."""
+    server = '[server]\npublic_url = "https://protem.example.com"\n'
+    for text, links in ((LINKS, True), (LINKS.replace("answer_by_link = true", ""), False)):
+        settings = load(tmp_path, server + text)
+        (channel,) = declared_channels(settings, tmp_path, clock=SystemClock())
+        assert channel.personal.people == {PrincipalId(issuer="local", subject="ann")}
+        assert channel.answer_by_link is links
 
 
 def test_a_file_of_certificates_that_is_none_is_told(tmp_path):

@@ -104,6 +104,17 @@ async def test_everybody_is_alarmed_before_anything_is_granted(company, bell):
     assert ("why", "the site is down") in notice.lines
 
 
+async def test_an_alarm_shows_where_the_responder_points_and_waits_for_no_evidence(company, bell):
+    """Links go to every channel; the target is asked for nothing before the access."""
+    link = "https://alerts.example/7"
+    made = emergency(company)
+    made = replace(made, ask=replace(made.ask, links=(link,), explain=True))
+    done = await break_glass(company.around, company.dana, made)
+    assert ("evidence", link) in bell.notices[0].lines
+    assert done.asked.revision.evidence.links == (link,)
+    assert "rehearse" not in company.connector.calls
+
+
 async def test_all_of_it_is_on_record_in_one_transaction(company, bell):
     """Request, the break with what alarms came to, activation: without gaps in the sequence."""
     done = await broken(company)

@@ -9,6 +9,7 @@ target's clock is the only one that is read for deadlines.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,7 +18,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import errors
 
-from protem.connectors.postgresql import ending, observing, provisioning
+from protem.connectors.postgresql import ending, observing, provisioning, rehearsing
 from protem.connectors.postgresql.connections import Connection, Connections
 from protem.connectors.postgresql.failures import is_collision, is_lost, translate
 from protem.connectors.postgresql.marks import GrantMark, ScopeMark
@@ -25,6 +26,7 @@ from protem.connectors.postgresql.order_check import check_order, check_public_h
 from protem.connectors.postgresql.provisioning import SessionLimits, WantedGrant
 from protem.connectors.postgresql.scope_grants import check_scope
 from protem.domain.errors import IndeterminateError, RetryLaterError
+from protem.domain.evidence import EvidenceKind, Exhibit
 from protem.domain.identifiers import GrantId, TargetName
 from protem.domain.observations import Capabilities, Observation, StandingPrivilege
 from protem.domain.orders import Order, PublicHalf, Receipt, SignedOrder
@@ -38,6 +40,7 @@ _TRIES = 4
 _TRUST_SCOPE_ROLE_SECONDS = 30.0
 """How long a scope role that was read back whole is used without reading it again."""
 _MOST_REMEMBERED = 10_000
+_ANY_TARGET = TargetName("any")
 _CAPABILITIES = Capabilities(
     refuses_new_use_at_expiry=True,
     ends_live_use_at_expiry=False,
@@ -99,6 +102,7 @@ class PostgresqlConnector:
         self._order_key = order_key
         self._check_approvals = check_approvals
         self._whole_until: dict[str, float] = {}
+        self._rehearsals = asyncio.Lock()  # the database's own lock would make the next wait
 
     @property
     def capabilities(self) -> Capabilities:
@@ -165,6 +169,17 @@ class PostgresqlConnector:
     async def standing_privileges(self) -> tuple[StandingPrivilege, ...]:
         """Return unmarked login roles that can do something here."""
         return await self._run(observing.standing_privileges)
+
+    async def rehearse(self, statement: str, scope: Scope, kind: EvidenceKind) -> Exhibit:
+        """Try a statement with a scope and undo it, on a connection of its own."""
+        async with self._rehearsals:
+            connection = await self._connections.open()
+            try:
+                target = self._target or _ANY_TARGET
+                mark, _ = _checked_scope(target, connection.info.dbname, scope)
+                return await rehearsing.rehearse(connection, mark, statement, kind)
+            finally:
+                await connection.close()
 
     @property
     def sweep_address(self) -> str:

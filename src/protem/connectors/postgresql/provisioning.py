@@ -89,7 +89,7 @@ async def provision_carefully(connection: Connection, wanted: WantedGrant) -> No
     async with connection.transaction():
         await connection.execute(_lock(wanted.scope_role, shared=False))
         await connection.execute(_fail_unless_good_now(wanted))
-        await _ensure_scope_role(connection, wanted.scope, wanted.scope_role)
+        await ensure_scope_role(connection, wanted.scope, wanted.scope_role)
         existing = await read_back.read_roles(connection, wanted.role)
         if existing:
             await _move_deadline(connection, wanted, existing[0])
@@ -103,7 +103,7 @@ async def provision_carefully(connection: Connection, wanted: WantedGrant) -> No
             )
 
 
-async def _ensure_scope_role(connection: Connection, mark: ScopeMark, name: str) -> None:
+async def ensure_scope_role(connection: Connection, mark: ScopeMark, name: str) -> None:
     """Make the scope role, or give it back rights that it lost; refuse one that holds more."""
     rows = await read_back.read_roles(connection, name)
     if not rows:

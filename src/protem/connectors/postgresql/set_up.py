@@ -36,7 +36,7 @@ def setup_statements(
     role = sql.Identifier(administrator)
     statements = [
         sql.SQL("GRANT pg_signal_backend TO {}").format(role),
-        sql.SQL("GRANT CONNECT ON DATABASE {} TO {} WITH GRANT OPTION").format(
+        sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {} WITH GRANT OPTION").format(
             sql.Identifier(database), role
         ),
     ]

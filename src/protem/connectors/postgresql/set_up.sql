@@ -16,7 +16,7 @@ SELECT format('CREATE ROLE %I LOGIN CREATEROLE NOSUPERUSER NOCREATEDB NOREPLICAT
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'administrator') \gexec
 
 GRANT pg_signal_backend TO :"administrator";
-GRANT CONNECT ON DATABASE :"database" TO :"administrator" WITH GRANT OPTION;
+GRANT CONNECT, TEMPORARY ON DATABASE :"database" TO :"administrator" WITH GRANT OPTION;
 
 SELECT format(statement, name, :'administrator')
 FROM unnest(:'schemas'::text[]) AS name, unnest(ARRAY[

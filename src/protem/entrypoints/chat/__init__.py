@@ -1,1 +1,1 @@
-"""Answers that come from a chat."""
+"""What chats send us: presses of buttons."""

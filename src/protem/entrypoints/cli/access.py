@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from protem.domain.request_wording import privilege_text
@@ -30,7 +31,9 @@ from protem.entrypoints.cli.terminal import say
 from protem.entrypoints.cli.waiting import (
     StillPendingError,
     refuse_if_over,
+    start_of,
     wait_for_approval,
+    wait_for_start,
     wait_until_active,
 )
 
@@ -38,6 +41,8 @@ SCHEME = "postgresql"
 _FIRST_WAIT_SECONDS = 10
 _END_WAIT_SECONDS = 5
 _MOST_SHOWN = 6
+_START_TRIES = 20
+_Waiting = Callable[[ApiClient, dict[str, Any], float | None], dict[str, Any]]
 
 
 class Access:
@@ -65,7 +70,7 @@ class Access:
         ask = wish.to_ask(inputs)
         body = {**ask, "public_half": credential.public_half}
         self._saw(self._client.post("/v1/requests", body, wait=_FIRST_WAIT_SECONDS), credential)
-        if self.grant.get("state") == "pending":
+        if self.grant.get("state") in ("pending", "approved"):
             client_state.remember_request(str(self.grant["id"]), ask)
         self._until_active(patience)
 
@@ -155,23 +160,40 @@ class Access:
             grant_id = printable(self.grant.get("id"))
             if patience != 0:
                 say(f"Request {grant_id} needs people.")
-            try:
-                self.grant = wait_for_approval(self._client, self.grant, patience)
-            except KeyboardInterrupt:
-                say("Detached. The request goes on; continue with:")
-                say(f"  protem run --resume {grant_id}")
-                sys.exit(ExitCode.INTERRUPTED)
+            self._wait(wait_for_approval, patience)
+        self._wait(wait_for_start, patience)
         refuse_if_over(self.grant)
         if self.grant.get("state") == "approved":
-            credential = new_credential(self._iterations(str(self.grant.get("target"))))
-            path = path_of("grants", str(self.grant["id"]), "activate")
-            self._live_id = str(self.grant["id"])
-            body = {"public_half": credential.public_half}
-            self._saw(self._client.post(path, body, wait=_FIRST_WAIT_SECONDS), credential)
+            self._activate()
         self.grant = wait_until_active(self._client, self.grant)
         client_state.forget_request(str(self.grant["id"]))
         note_held(self.grant)
         self._announce()
+
+    def _wait(self, waiting: _Waiting, patience: float | None) -> None:
+        try:
+            self.grant = waiting(self._client, self.grant, patience)
+        except KeyboardInterrupt:
+            say("Detached. The request goes on; continue with:")
+            say(f"  protem run --resume {printable(self.grant.get('id'))}")
+            sys.exit(ExitCode.INTERRUPTED)
+
+    def _activate(self) -> None:
+        credential = new_credential(self._iterations(str(self.grant.get("target"))))
+        path = path_of("grants", str(self.grant["id"]), "activate")
+        body = {"public_half": credential.public_half}
+        self._live_id = str(self.grant["id"])
+        tries = 1 if start_of(self.grant) is None else _START_TRIES
+        while True:
+            tries -= 1
+            try:
+                found = self._client.post(path, body, wait=_FIRST_WAIT_SECONDS)
+                break
+            except CommandFailedError as error:
+                if tries == 0 or error.error_code != "conflict":
+                    raise
+            time.sleep(1)  # the server's clock may be a little behind ours
+        self._saw(found, credential)
 
     def _saw(self, grant: Any, credential: Credential) -> None:
         if not isinstance(grant, dict) or not isinstance(grant.get("id"), str):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +19,11 @@ import click
 from protem.domain.commands import MAX_TOTAL_CHARACTERS, STANDARD_INPUT
 from protem.domain.durations import parse_duration
 from protem.domain.errors import InvalidError
+from protem.domain.instants import format_instant
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.psql_arguments import is_psql, parse_psql
+from protem.entrypoints.cli.start_times import parse_start
+from protem.system.clock import SystemClock
 
 DEFAULT_LENGTH = "15m"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -40,6 +44,23 @@ class Length(click.ParamType[int]):
             self.fail(error.message, param, ctx)
 
 
+class Start(click.ParamType[datetime]):
+    """``22:00``, ``2026-12-01T22:00+01:00``: a moment in UTC."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the moment."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_start(value, SystemClock().now())
+        except InvalidError as error:
+            self.fail(error.message, param, ctx)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What was typed."""
@@ -52,6 +73,9 @@ class Wish:
     profile: str | None = None
     break_glass: bool = False
     confirm_target: str | None = None
+    links: tuple[str, ...] = ()
+    explain: bool = False
+    start: datetime | None = None
 
     def to_ask(self, inputs: dict[str, str]) -> dict[str, Any]:
         """Return the body of a request."""
@@ -60,7 +84,14 @@ class Wish:
             "command": {"argv": list(self.argv), "inputs": inputs},
             "duration_seconds": self.seconds,
         }
-        optional = {"reason": self.reason, "ticket": self.ticket, "profile": self.profile}
+        evidence = {"links": list(self.links), "explain": self.explain}
+        optional: dict[str, Any] = {
+            "reason": self.reason,
+            "ticket": self.ticket,
+            "profile": self.profile,
+            "evidence": evidence if self.links or self.explain else None,
+            "start": None if self.start is None else format_instant(self.start),
+        }
         return ask | {name: value for name, value in optional.items() if value}
 
 
@@ -82,6 +113,38 @@ def why_options(command: _Command) -> _Command:
     ):
         command = option(command)
     return command
+
+
+def link_option(command: _Command) -> _Command:
+    """Add ``--evidence``."""
+    return click.option(
+        "--evidence",
+        "links",
+        multiple=True,
+        metavar="URL",
+        help="An alert or plan that speaks for it, for approvers; can be given again.",
+    )(command)
+
+
+def evidence_options(command: _Command) -> _Command:
+    """Add ``--evidence`` and ``--explain``."""
+    explain = click.option(
+        "--explain",
+        is_flag=True,
+        help="Let the database say how it would run it, for approvers.",
+    )
+    return link_option(explain(command))
+
+
+def start_option(command: _Command) -> _Command:
+    """Add ``--at``."""
+    return click.option(
+        "--at",
+        "start",
+        type=Start(),
+        metavar="WHEN",
+        help='Begin then, not before: 22:00, "22:00 Europe/Berlin".',
+    )(command)
 
 
 def break_glass_options(command: _Command) -> _Command:

@@ -24,6 +24,7 @@ from protem.entrypoints.cli.workload_token import read_token
 
 _LONGEST_TOKEN = 4_096
 _SLOWEST_SECONDS = 30
+_LONGEST_WAIT = 600.0
 
 
 @click.command(name="login")
@@ -47,8 +48,9 @@ def command(
     protem login --token-stdin < token-file
     protem login --workload-token-file /var/run/secrets/protem/token
 
-    Where the server knows an identity provider, a browser opens; compare the code that it shows
-    with the one here. The session's token is kept in $XDG_STATE_HOME/protem, readable by you alone.
+    Where the server knows an identity provider, a browser opens and comes back here by itself;
+    over SSH, and with --device, compare the code that it shows with the one here. The session's
+    token is kept in $XDG_STATE_HOME/protem, readable by you alone.
     """
     if token_stdin + by_token + device + (workload_token_file is not None) > 1:
         raise click.UsageError(
@@ -61,8 +63,10 @@ def command(
         elif token_stdin or by_token or not (device or _has_providers(client)):
             token = _one_time_token(from_stdin=token_stdin)
             answer = object_of(client.post("/v1/sign-in", {"token": token}))
+        elif device or not _has_display():
+            answer = _from_a_browser_anywhere(client)
         else:
-            answer = _from_a_browser(client, open_one=not device)
+            answer = _from_a_browser_here(client)
     session = answer.get("token")
     if not isinstance(session, str) or not session:
         raise CommandFailedError("the server's answer holds no token; are versions compatible?")
@@ -81,16 +85,55 @@ def _has_providers(client: ApiClient) -> bool:
     return isinstance(found, list) and bool(found)
 
 
-def _from_a_browser(client: ApiClient, *, open_one: bool) -> dict[str, Any]:
-    """Show a code, and return the session once somebody in a browser said that it is theirs."""
-    codes = object_of(client.post("/v1/sign-in/device", {"said": _who_asks()}))
+def _from_a_browser_here(client: ApiClient) -> dict[str, Any]:
+    """Open a browser, and return the session once it came back to this machine with a yes."""
+    import webbrowser  # only to open one
+
+    from protem.entrypoints.cli.browser_return import BrowserReturn  # only to wait for one
+
+    with BrowserReturn() as waiting:
+        codes = _codes(client, port=waiting.port)
+        say("Go on in the browser of this computer; somewhere else: protem login --device")
+        webbrowser.open(_show(client, codes))
+        line = StatusLine()
+        line.show("Waiting for the browser; Ctrl-C gives up.")
+        try:
+            left = time_left(codes.get("expires_at"))
+            longest = _LONGEST_WAIT if left is None else left.total_seconds()
+            proof = waiting.wait(str(codes.get("user_code")), longest)
+        finally:
+            line.clear()
+    if proof is None:
+        raise _nobody_answered()
+    body = {"device_code": codes.get("device_code"), "proof": proof or "none"}
+    return object_of(client.post("/v1/sign-in/device/redeem", body))
+
+
+def _codes(client: ApiClient, *, port: int | None = None) -> dict[str, Any]:
+    body = {"said": _who_asks()} | ({} if port is None else {"port": port})
+    return object_of(client.post("/v1/sign-in/device", body))
+
+
+def _show(client: ApiClient, codes: dict[str, Any]) -> str:
+    """Show the code and the address that asks about it; return the address."""
     address = f"{client.server}{printable(codes.get('path', '/device'))}"
     say(f"Compare this code with the one in the browser:  {printable(codes.get('user_code'))}")
     say(f"  {address}")
-    if open_one and _has_display():
-        import webbrowser  # only to open one
+    return address
 
-        webbrowser.open(address)
+
+def _nobody_answered() -> CommandFailedError:
+    return CommandFailedError(
+        "nobody answered in the browser in time",
+        error_code="unauthenticated",
+        next_step="protem login",
+    )
+
+
+def _from_a_browser_anywhere(client: ApiClient) -> dict[str, Any]:
+    """Show a code, and return the session once somebody in a browser said that it is theirs."""
+    codes = _codes(client)
+    _show(client, codes)
     interval = codes.get("interval_seconds")
     pause = min(max(1, interval if isinstance(interval, int) else 2), _SLOWEST_SECONDS)
     line = StatusLine()
@@ -98,11 +141,7 @@ def _from_a_browser(client: ApiClient, *, open_one: bool) -> dict[str, Any]:
         while True:
             left = time_left(codes.get("expires_at"))
             if left is not None and left.total_seconds() <= 0:
-                raise CommandFailedError(
-                    "nobody answered in the browser in time",
-                    error_code="unauthenticated",
-                    next_step="protem login",
-                )
+                raise _nobody_answered()
             line.show("Waiting for the browser; Ctrl-C gives up.")
             time.sleep(pause)
             answer = object_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,13 @@ from protem.domain.plans import Plan
 from protem.domain.scopes import Scope
 from protem.domain.secret import Secret
 from protem.entrypoints.cli.api_client import connect, object_of
-from protem.entrypoints.cli.ask_options import Wish, read_inputs, why_options
+from protem.entrypoints.cli.ask_options import (
+    Wish,
+    link_option,
+    read_inputs,
+    start_option,
+    why_options,
+)
 from protem.entrypoints.cli.documents import document
 from protem.entrypoints.cli.exit_codes import ExitCode
 from protem.entrypoints.cli.failures import CommandFailedError
@@ -32,6 +39,8 @@ _WANTS_PASSWORD = re.compile("no password supplied|password authentication faile
 @click.command(name="plan", context_settings={"allow_interspersed_args": False})
 @click.option("--on", "target", required=True, metavar="TARGET|URI", help="Where.")
 @why_options
+@start_option
+@link_option
 @click.option("--profile", metavar="NAME", help="Plan a session under a named scope.")
 @click.option("--to", "role", metavar="ROLE", help="For -o sql: who gets the privileges.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -42,6 +51,8 @@ def command(  # noqa: PLR0913  # one parameter for each option
     seconds: int,
     reason: str,
     ticket: str,
+    start: datetime | None,
+    links: tuple[str, ...],
     profile: str | None,
     role: str | None,
     argv: tuple[str, ...],
@@ -75,6 +86,8 @@ def command(  # noqa: PLR0913  # one parameter for each option
             seconds=seconds,
             reason=reason,
             ticket=ticket,
+            start=start,
+            links=links,
             profile=profile,
         )
         with connect() as client:

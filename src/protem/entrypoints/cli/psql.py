@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 import click
 
 from protem.entrypoints.cli.api_client import connect, object_of, path_of
-from protem.entrypoints.cli.ask_options import Length, Wish, break_glass_options, why_options
+from protem.entrypoints.cli.ask_options import (
+    Length,
+    Wish,
+    break_glass_options,
+    evidence_options,
+    start_option,
+    why_options,
+)
 from protem.entrypoints.cli.failures import CommandFailedError
 from protem.entrypoints.cli.invocation import common_options
 from protem.entrypoints.cli.psql_arguments import parse_psql
@@ -18,6 +26,8 @@ from protem.entrypoints.cli.run import patience_of, run_wish
 @click.argument("target")
 @click.option("--profile", metavar="NAME", help="A scope that an administrator named.")
 @why_options
+@start_option
+@evidence_options
 @break_glass_options
 @click.option("--no-wait", is_flag=True, help="Print the id and leave when people must approve.")
 @click.option("--wait", type=Length(), metavar="TIME", help="Wait at most this long for people.")
@@ -31,6 +41,9 @@ def command(  # noqa: PLR0913  # one parameter for each option
     seconds: int,
     reason: str,
     ticket: str,
+    start: datetime | None,
+    links: tuple[str, ...],
+    explain: bool,
     break_glass: bool,
     confirm_target: str | None,
     no_wait: bool,
@@ -54,6 +67,9 @@ def command(  # noqa: PLR0913  # one parameter for each option
         seconds=seconds,
         reason=reason,
         ticket=ticket,
+        start=start,
+        links=links,
+        explain=explain,
         profile=profile,
         break_glass=break_glass,
         confirm_target=confirm_target,

@@ -13,7 +13,16 @@ from datetime import timedelta
 from typing import Any
 
 from protem.domain.durations import format_duration
-from protem.domain.request_wording import ENFORCEMENT, RISKS, WRITES, privilege_text
+from protem.domain.errors import ProtemError
+from protem.domain.evidence import Evidence
+from protem.domain.request_wording import (
+    ENFORCEMENT,
+    RISKS,
+    WRITES,
+    exhibit_text,
+    privilege_text,
+    touches_many,
+)
 from protem.domain.untrusted_text import printable, printable_lines
 from protem.entrypoints.cli.offers import offer_text, standing_offers
 from protem.entrypoints.cli.scope_view import (
@@ -65,6 +74,7 @@ def request_page(grant: Mapping[str, Any]) -> str:
         lines += _block(title, _indented(str(content)))
     lines += _block("Needs", _privileges(request.get("scope"), None))
     lines += _block("Note", [*_risks(request.get("traits")), *_notes(request.get("findings"))])
+    lines += _block("Evidence", _evidence(request))
     decision = grant.get("decision")
     if isinstance(decision, Mapping):
         lines += _policy(decision)
@@ -102,6 +112,7 @@ def _facts(grant: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
         ("who", person_text(request.get("principal", grant.get("principal")))),
         ("target", request.get("target", grant.get("target", "?"))),
         ("for", length),
+        ("begins", moment_text(request["start"]) if request.get("start") else None),
         ("why", request.get("reason") or "-"),
         ("ticket", request.get("ticket") or "-"),
         ("profile", request.get("profile")),
@@ -132,6 +143,19 @@ def _notes(findings: Any) -> Iterator[str]:
             yield from _wrapped(printable(found.get("message", "")))
         elif isinstance(found, list | tuple) and found:
             yield from _wrapped(printable(found[-1]))
+
+
+def _evidence(request: Mapping[str, Any]) -> list[str]:
+    """Return what the target said and where the requester points, addresses unbroken."""
+    try:
+        evidence = Evidence.from_json(request.get("evidence") or {})
+    except (ProtemError, KeyError, TypeError, ValueError, AttributeError):
+        return ["this version cannot read it: see the request's page"]
+    lines = []
+    for one in evidence.exhibits:
+        said = _wrapped(exhibit_text(one))
+        lines += [styled(f"! {line}", "red") for line in said] if touches_many(one) else said
+    return [*lines, *map(printable, evidence.links)]
 
 
 def _numbered(statements: Any) -> list[str]:

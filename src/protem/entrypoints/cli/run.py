@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 import click
 
@@ -13,7 +14,9 @@ from protem.entrypoints.cli.ask_options import (
     Length,
     Wish,
     break_glass_options,
+    evidence_options,
     read_inputs,
+    start_option,
     why_options,
 )
 from protem.entrypoints.cli.invocation import common_options, current
@@ -23,13 +26,15 @@ from protem.entrypoints.cli.session import (
     run_session,
     termination_as_exit,
 )
-from protem.entrypoints.cli.terminal import data
-from protem.entrypoints.cli.waiting import StillPendingError
+from protem.entrypoints.cli.terminal import data, say
+from protem.entrypoints.cli.waiting import NotBegunError, StillPendingError
 
 
 @click.command(name="run", context_settings={"allow_interspersed_args": False})
 @click.option("--on", "target", metavar="TARGET", help="Where, by its name in the catalogue.")
 @why_options
+@start_option
+@evidence_options
 @break_glass_options
 @click.option("--no-wait", is_flag=True, help="Print the id and leave when people must approve.")
 @click.option("--wait", type=Length(), metavar="TIME", help="Wait at most this long for people.")
@@ -43,6 +48,9 @@ def command(  # noqa: PLR0913  # one parameter for each option
     seconds: int,
     reason: str,
     ticket: str,
+    start: datetime | None,
+    links: tuple[str, ...],
+    explain: bool,
     break_glass: bool,
     confirm_target: str | None,
     no_wait: bool,
@@ -56,6 +64,7 @@ def command(  # noqa: PLR0913  # one parameter for each option
     \b
     protem run --on orders-db --for 15m --why INC-421 -- psql -c "select ..."
     protem run --on orders-db -- psql -f fix.sql
+    protem run --at 22:00 --on orders-db -- psql -f fix.sql
     protem run --resume ID
     protem run --break-glass --on orders-db --why "site is down" -- psql -c "..."
 
@@ -74,6 +83,9 @@ def command(  # noqa: PLR0913  # one parameter for each option
         seconds=seconds,
         reason=reason,
         ticket=ticket,
+        start=start,
+        links=links,
+        explain=explain,
         break_glass=break_glass,
         confirm_target=confirm_target,
     )
@@ -97,6 +109,8 @@ def run_wish(wish: Wish, patience: float | None, *, keep: bool) -> int:
         access = Access(client)
         try:
             if wish.break_glass:
+                if wish.explain:
+                    say("protem: no EXPLAIN is taken: an emergency waits for nothing")
                 access.break_glass(wish, inputs)
             else:
                 access.ask(wish, inputs, patience)
@@ -110,7 +124,7 @@ def run_wish(wish: Wish, patience: float | None, *, keep: bool) -> int:
             code = run_session(client, session)
             if keep:
                 access.keep(wish.argv, inputs)
-        except StillPendingError:
+        except (StillPendingError, NotBegunError):
             data(str(access.grant.get("id", "")))
             raise
         finally:

@@ -13,6 +13,7 @@ from typing import Any
 
 from protem.domain.durations import format_duration
 from protem.domain.errors import InvalidError
+from protem.domain.evidence import WORDS
 from protem.domain.instants import parse_instant
 from protem.domain.request_wording import CAPABILITIES
 from protem.domain.untrusted_text import printable
@@ -30,14 +31,25 @@ def decision_text(decision: Mapping[str, Any]) -> str:
     match decision.get("outcome"):
         case "allowed":
             met = " and ".join(map(need_text, needs_of(decision)))
-            return f"allowed with {met}" if met else "allowed at once"
+            said = f"allowed with {met}" if met else "allowed at once"
+            return " and ".join([said, *_to_show(decision)])
         case "needs_approval":
-            return "needs " + " and ".join(map(need_text, needs_of(decision)))
+            return "needs " + " and ".join(
+                [*map(need_text, needs_of(decision)), *_to_show(decision)]
+            )
         case "denied":
             steps = _steps_that_would_do(decision)
             return f"denied as asked; add {' '.join(steps)}" if steps else "denied"
         case other:
             return printable(other)
+
+
+def _to_show(decision: Mapping[str, Any]) -> list[str]:
+    """Return what the target is asked for when the request is made."""
+    found = decision.get("evidence")
+    words = {str(kind): said for kind, said in WORDS.items()}
+    kinds = map(str, found if isinstance(found, list) else [])
+    return [words.get(kind, printable(kind)) for kind in kinds]
 
 
 def _steps_that_would_do(decision: Mapping[str, Any]) -> list[str]:

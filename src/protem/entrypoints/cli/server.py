@@ -72,25 +72,24 @@ def _mounts(settings: Settings, folder: Path) -> Callable[[ControlPlane], Mappin
 
     The tokens are read now, so that a server that cannot have them does not start.
     """
+    from protem.bootstrap.declared_channels import slack_doors
     from protem.bootstrap.scim_settings import trusted_directories  # the extra
 
     directories = trusted_directories(settings.identity.scim, folder)
+    doors = slack_doors(settings, folder)
 
     def mounts(plane: ControlPlane) -> Mapping[str, ASGIApp]:
-        mounted: dict[str, ASGIApp] = {}
+        found: dict[str, ASGIApp] = {}
         if directories:
-            from protem.entrypoints.scim import app as scim  # an extra of its own
+            from protem.entrypoints.scim.app import PREFIX, create_scim_app  # an extra of its own
 
             public_url = settings.server.public_url
-            made = scim.create_scim_app(plane.around, directories, public_url=public_url)
-            mounted[scim.PREFIX] = made
-        if slack := settings.notifications.slack:
-            from protem.bootstrap.slack_channels import slack_desks  # an extra of its own
-            from protem.entrypoints.chat import app as chat
+            found[PREFIX] = create_scim_app(plane.around, directories, public_url=public_url)
+        if doors:
+            from protem.entrypoints.chat import slack  # an extra of its own
 
-            desks = slack_desks(slack, folder, plane.around.clock)
-            mounted[chat.PREFIX] = chat.create_chat_app(plane.around, desks)
-        return mounted
+            found[slack.PREFIX] = slack.create_slack_app(plane.around, doors)
+        return found
 
     return mounts
 

@@ -15,7 +15,7 @@ from protem.domain.untrusted_text import printable
 from protem.entrypoints.cli import offers
 from protem.entrypoints.cli.api_client import ApiClient, path_of
 from protem.entrypoints.cli.failures import CommandFailedError
-from protem.entrypoints.cli.scope_view import needs_of
+from protem.entrypoints.cli.scope_view import moment_text, needs_of, time_left
 from protem.entrypoints.cli.terminal import StatusLine, say
 
 POLL_SECONDS = 25.0
@@ -34,6 +34,55 @@ class StillPendingError(CommandFailedError):
             error_code="pending",
             next_step=f"protem run --resume {grant_id}",
         )
+
+
+class NotBegunError(CommandFailedError):
+    """It is approved and begins later; it waits without us."""
+
+    def __init__(self, grant: Mapping[str, Any]) -> None:
+        grant_id = printable(grant.get("id", ""))
+        super().__init__(
+            f"request {grant_id} is approved and begins {moment_text(start_of(grant))}",
+            error_code="pending",
+            next_step=f"then: protem run --resume {grant_id}",
+        )
+
+
+def start_of(grant: Mapping[str, Any]) -> str | None:
+    """Return when a grant is to begin, as the server wrote it; None: at once."""
+    request = grant.get("request")
+    start = request.get("start") if isinstance(request, Mapping) else None
+    return start if isinstance(start, str) else None
+
+
+def wait_for_start(
+    client: ApiClient, grant: dict[str, Any], seconds: float | None
+) -> dict[str, Any]:
+    """Return an approved grant when its start has come, or as soon as it is something else.
+
+    Args:
+        client: of the server.
+        grant: as last seen.
+        seconds: the most to wait; None for as long as it takes.
+
+    Raises:
+        NotBegunError: the time is up.
+    """
+    line, began = StatusLine(), time.monotonic()
+    try:
+        while grant.get("state") == "approved":
+            ahead = time_left(start_of(grant))
+            left = 0.0 if ahead is None else ahead.total_seconds()
+            if left <= 0:
+                break
+            passed = time.monotonic() - began
+            if seconds is not None and passed + left > seconds:
+                raise NotBegunError(grant)
+            line.show("Approved; Ctrl-C keeps it. It begins", moment_text(start_of(grant)))
+            grant = changed(client, grant, min(POLL_SECONDS, left))
+    finally:
+        line.clear()
+    return grant
 
 
 def wait_for_approval(

@@ -18,7 +18,9 @@ from protem.domain.approver_keys import KeyKind
 from protem.domain.commands import Command
 from protem.domain.durations import check_duration
 from protem.domain.errors import InvalidError
+from protem.domain.evidence import MAX_LINK, MAX_LINKS
 from protem.domain.identifiers import GroupName, ProfileName, TargetName
+from protem.domain.instants import parse_instant
 from protem.domain.orders import PublicHalf
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.services.check_signatures import OfferedSignature
@@ -44,6 +46,15 @@ class CommandBody(Body):
     inputs: dict[str, str] = {}
 
 
+class EvidenceBody(Body):
+    """Links to what speaks for it, and whether the target shall say how it would run it."""
+
+    links: Annotated[
+        list[Annotated[str, Field(max_length=MAX_LINK)]], Field(max_length=MAX_LINKS)
+    ] = []
+    explain: bool = False
+
+
 class AskBody(Body):
     """What is asked for."""
 
@@ -53,6 +64,8 @@ class AskBody(Body):
     reason: Annotated[str, Field(max_length=2_000)] | None = None
     ticket: Annotated[str, Field(max_length=128)] | None = None
     profile: _Name | None = None
+    evidence: EvidenceBody = EvidenceBody()
+    start: Annotated[str, Field(max_length=40)] | None = None
 
     def ask(self) -> Ask:
         """Return it in the inside's words."""
@@ -63,6 +76,9 @@ class AskBody(Body):
             reason=self.reason or "",
             ticket=self.ticket or "",
             profile=None if self.profile is None else ProfileName(self.profile),
+            links=tuple(self.evidence.links),
+            explain=self.evidence.explain,
+            start=None if self.start is None else parse_instant(self.start),
         )
 
 
@@ -140,15 +156,17 @@ class WorkloadBody(Body):
 
 
 class DeviceBody(Body):
-    """What a terminal calls itself, for the person who is asked."""
+    """What a terminal calls itself, and where on its own machine it waits for the browser."""
 
     said: Annotated[str, Field(max_length=100)] = ""
+    port: Annotated[int, Field(ge=1_024, le=65_535)] | None = None
 
 
 class DeviceCodeBody(Body):
-    """The long code of a terminal."""
+    """The long code of a terminal, and what the browser brought to its port."""
 
     device_code: Annotated[str, Field(min_length=1, max_length=1_024)]
+    proof: Annotated[str, Field(min_length=1, max_length=1_024)] | None = None
 
 
 class AccountBody(Body):

@@ -18,7 +18,6 @@ from protem.domain.policy_questions import about_role
 from protem.domain.principals import Principal, PrincipalId
 from protem.domain.secret import Secret
 from protem.entrypoints.http_api.metrics import Metrics
-from protem.services.sign_in_by_device import DeviceSignIns
 from protem.services.surroundings import Surroundings
 
 _MOST_TOKEN = 4_096
@@ -30,14 +29,12 @@ class Serving:
 
     Attributes:
         streams: open event streams by principal.
-        devices: terminals that wait to be signed in from a browser.
         replaying: held while a replay of policy runs.
     """
 
     plane: ControlPlane
     metrics: Metrics
     streams: Counter[PrincipalId] = field(default_factory=Counter)
-    devices: DeviceSignIns = field(default_factory=DeviceSignIns)
     replaying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

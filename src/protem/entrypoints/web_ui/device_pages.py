@@ -6,13 +6,15 @@ Here: the page that shows which terminal asks, and the answer. Not here: the cod
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from fastapi import Request, Response
 
-from protem.entrypoints.http_api.serving import serving
+from protem.domain.device_sign_ins import DeviceVerdict
 from protem.entrypoints.web_ui.page_route import page_router
 from protem.entrypoints.web_ui.rendering import render
 from protem.entrypoints.web_ui.visitors import around_of, posted, visitor
-from protem.services.sign_in_by_device import DeviceVerdict
+from protem.services.sign_in_by_device import answer_device, look_at_device
 
 router = page_router()
 
@@ -21,8 +23,8 @@ router = page_router()
 async def get_device(request: Request, code: str = "") -> Response:
     """Ask for the code, or show the terminal that has it."""
     await visitor(request)
-    asked = serving(request).devices.look(around_of(request), code) if code else None
-    return render(request, "device.html", asked=asked, done="")
+    asked = await look_at_device(around_of(request), code) if code else None
+    return render(request, "device.html", asked=asked, done="", onward=None)
 
 
 @router.post("/device")
@@ -30,5 +32,12 @@ async def post_device(request: Request) -> Response:
     """Sign the terminal in, or refuse it."""
     sender, form = await posted(request)
     verdict = DeviceVerdict.APPROVED if form["verdict"] == "approve" else DeviceVerdict.DENIED
-    serving(request).devices.decide(around_of(request), sender.principal, form["code"], verdict)
-    return render(request, "device.html", asked=None, done=verdict.value)
+    answer = await answer_device(
+        around_of(request), sender.principal, sender.session, form["code"], verdict
+    )
+    onward = None
+    if answer.port is not None:
+        told = answer.proof.reveal() if verdict is DeviceVerdict.APPROVED else ""
+        query = urlencode({"code": answer.user_code, "proof": told})
+        onward = f"http://127.0.0.1:{answer.port}/signed-in?{query}"
+    return render(request, "device.html", asked=None, done=verdict.value, onward=onward)

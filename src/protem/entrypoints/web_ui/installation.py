@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from protem.entrypoints.http_api.serving import Serving
 from protem.entrypoints.web_ui import (
+    answer_pages,
     audit_pages,
     device_pages,
     grant_lists,
@@ -33,6 +34,7 @@ _PAGES = (
     inbox_page,
     request_pages,
     review_pages,
+    answer_pages,
     grant_lists,
     key_pages,
     live_news,

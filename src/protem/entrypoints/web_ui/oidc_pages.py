@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from protem.domain.errors import InvalidError, NotFoundError, UnauthenticatedError
+from protem.domain.errors import ConflictError, InvalidError, NotFoundError, UnauthenticatedError
 from protem.entrypoints.http_api.serving import program_of, serving
 from protem.entrypoints.web_ui.page_route import error_page, page_router, see
 from protem.entrypoints.web_ui.pending_sign_in import PendingSignIn, PendingSignIns
@@ -81,10 +81,10 @@ async def post_left(request: Request, name: str) -> Response:
     provider, _ = _provider(request, name)
     form = await read_form(request)
     try:
-        gone = await provider.who_left(form["logout_token"])
-    except UnauthenticatedError:
+        left = await provider.who_left(form["logout_token"])
+        await end_sessions(around_of(request), left, name)
+    except (UnauthenticatedError, ConflictError):
         return Response(status_code=400)  # as section 2.8 has it
-    await end_sessions(around_of(request), gone, name)
     return Response(status_code=200)
 
 

@@ -6,10 +6,13 @@ others (review_pages).
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import Request, Response
 
 from protem.domain.durations import parse_duration
 from protem.domain.errors import ConflictError
+from protem.domain.evidence import EvidenceKind
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
 from protem.domain.principals import Principal
@@ -62,11 +65,11 @@ async def post_cancel(request: Request, grant_id: str) -> Response:
 
 @router.post("/requests/{grant_id}/edit")
 async def post_edit(request: Request, grant_id: str) -> Response:
-    """Ask for another duration, reason or ticket; the command stays."""
+    """Ask for another duration, reason, ticket or links; the command stays."""
     sender, form = await posted(request)
     around, wanted = around_of(request), GrantId(grant_id)
     view = await view_grant(around, sender.principal, wanted)
-    ask = _edited(view.current.revision, form)
+    ask = _edited(view.current.revision, form, around.clock.now())
     await revise_request(around, sender.principal, wanted, ask)
     return see(f"/requests/{wanted}?done=edited")
 
@@ -151,7 +154,7 @@ async def request_page(  # what differs between its callers
     )
 
 
-def _edited(revision: RequestRevision, form: Form) -> Ask:
+def _edited(revision: RequestRevision, form: Form, now: datetime) -> Ask:
     return Ask(
         target=revision.target,
         command=revision.command,
@@ -159,6 +162,9 @@ def _edited(revision: RequestRevision, form: Form) -> Ask:
         reason=form["reason"].strip(),
         ticket=form["ticket"].strip(),
         profile=revision.profile,
+        links=tuple(form["links"].split()),
+        explain=any(one.kind is EvidenceKind.EXPLAIN for one in revision.evidence.exhibits),
+        start=revision.start if revision.begins(now) > now else None,
     )
 
 

@@ -12,7 +12,15 @@ from typing import Any
 from protem.domain.errors import NotFoundError
 from protem.domain.grants import LIVE, GrantState
 from protem.domain.identifiers import TargetName
-from protem.domain.request_wording import CAPABILITIES, END_CAUSES, RISKS, WRITES
+from protem.domain.instants import format_start
+from protem.domain.request_wording import (
+    CAPABILITIES,
+    END_CAUSES,
+    RISKS,
+    WRITES,
+    exhibit_text,
+    touches_many,
+)
 from protem.domain.requests import RequestRevision
 from protem.domain.scopes import Scope
 from protem.entrypoints.http_api.documents import of_capabilities, of_grant
@@ -78,6 +86,16 @@ def revision_view(revision: RequestRevision) -> dict[str, Any]:
         "statements": list(plan.statements),
         "risks": [RISKS.get(trait, str(trait)) for trait in sorted(plan.traits, key=_gravity)],
         "findings": [found.message for found in plan.findings],
+        "begins": "" if revision.start is None else format_start(revision.start),
+        "links": list(revision.evidence.links),
+        "exhibits": [
+            {
+                "text": exhibit_text(one),
+                "detail": one.detail,
+                "risk": touches_many(one),
+            }
+            for one in revision.evidence.exhibits
+        ],
     }
 
 
@@ -129,8 +147,10 @@ def _facts(revision: RequestRevision) -> dict[str, Sequence[str]]:
         "privileges": [_privilege_line(row) for row in asked["privileges"]],
         "risks": asked["risks"],
         "duration": [f"{int(revision.duration.total_seconds())}s"],
+        "begins": [] if revision.start is None else [format_start(revision.start)],
         "reason": [revision.reason],
         "ticket": [revision.ticket],
+        "evidence": [*asked["links"], *(one["text"] for one in asked["exhibits"])],
         "profile": [revision.profile or ""],
     }
     return facts

@@ -56,13 +56,7 @@ async def post_review(request: Request, grant_id: str) -> Response:
 
 
 def _review(grant_id: GrantId, form: Form) -> Review:
-    try:
-        verdict = Verdict(form["verdict"])
-    except ValueError as error:
-        raise InvalidError("a verdict is approve or deny") from error
-    comment = form["comment"].replace("\r\n", "\n").strip()
-    if len(comment) > _MOST_COMMENT or "\0" in comment:
-        raise InvalidError(f"a comment is text of at most {_MOST_COMMENT} characters")
+    verdict, comment = answer_in(form)
     credential = credential_of(form["signature"]) if verdict is Verdict.APPROVE else None
     signature = None
     if credential is not None:
@@ -74,6 +68,22 @@ def _review(grant_id: GrantId, form: Form) -> Review:
         comment=comment,
         signature=signature,
     )
+
+
+def answer_in(form: Form) -> tuple[Verdict, str]:
+    """Return the verdict and the comment that a form brings.
+
+    Raises:
+        InvalidError: it is no verdict, or no comment.
+    """
+    try:
+        verdict = Verdict(form["verdict"])
+    except ValueError as error:
+        raise InvalidError("a verdict is approve or deny") from error
+    comment = form["comment"].replace("\r\n", "\n").strip()
+    if len(comment) > _MOST_COMMENT or "\0" in comment:
+        raise InvalidError(f"a comment is text of at most {_MOST_COMMENT} characters")
+    return verdict, comment
 
 
 async def _is_given(around: Surroundings, principal: Principal, review: Review) -> bool:

@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from protem.domain.errors import IdentityProviderError, InvalidError
-from protem.domain.principals import PrincipalId
-from protem.domain.proved_people import ProvedPerson
+from protem.domain.errors import IdentityProviderError
+from protem.domain.proved_people import Departure, ProvedPerson
 from protem.domain.secret import Secret
-from protem.identity.oidc.claims import ClaimRules, person_of
+from protem.identity.oidc.claims import ClaimRules, departure_of, person_of
 from protem.identity.oidc.fetching import ProviderClient
 from protem.identity.oidc.metadata import Metadata, MetadataSource
 from protem.identity.oidc.tokens import (
@@ -130,16 +129,13 @@ class OidcProvider:
         joint = "&" if "?" in metadata.end_session_endpoint else "?"
         return f"{metadata.end_session_endpoint}{joint}{urlencode(query)}"
 
-    async def who_left(self, logout_token: str) -> PrincipalId:
+    async def who_left(self, logout_token: str) -> Departure:
         """Return whose sessions the provider says are over."""
         claims = await verified_claims(
             logout_token, source=self._source, rules=self._rules, clock=self._clock
         )
-        check_logout(claims)
-        try:
-            return PrincipalId(issuer=self.issuer, subject=str(claims.get("sub", "")))
-        except InvalidError as error:
-            raise refused("it names no subject") from error
+        until = check_logout(claims)
+        return departure_of(claims, issuer=self.issuer, rules=self._settings.claims, until=until)
 
     async def close(self) -> None:
         """Let go of connections."""

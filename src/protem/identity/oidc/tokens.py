@@ -111,8 +111,8 @@ def check_access_token(claims: Mapping[str, Any], access_token: object) -> None:
         raise refused("it came with an access token that is another's")
 
 
-def check_logout(claims: Mapping[str, Any]) -> None:
-    """Return when the claims are those of a logout token.
+def check_logout(claims: Mapping[str, Any]) -> datetime:
+    """Return until when a logout token of these claims could be shown.
 
     Raises:
         UnauthenticatedError: an ID token, or something else, passed off as one.
@@ -122,6 +122,7 @@ def check_logout(claims: Mapping[str, Any]) -> None:
         raise refused("it announces no logout")
     if "nonce" in claims:
         raise refused("it is an ID token")
+    return _moment(claims, "exp") + LEEWAY
 
 
 def refused(why: str) -> UnauthenticatedError:

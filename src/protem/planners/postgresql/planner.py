@@ -21,6 +21,7 @@ from protem.planners.postgresql import catalogue, node_tree, psql_command
 from protem.planners.postgresql.expansion import expand
 from protem.planners.postgresql.findings import findings_of, in_server_log
 from protem.planners.postgresql.needs import Needs, needs_of
+from protem.planners.postgresql.rehearsals import rehearsal_of
 from protem.planners.postgresql.scope import ScopeBuilder
 from protem.planners.postgresql.sessions import Session, SessionPool
 from protem.planners.postgresql.statements import Statement
@@ -111,12 +112,14 @@ class PostgresqlPlanner:
         noticed = findings_of(expansion, [needs for _, needs in analysed])
         if session.facts.logs_statements and analysed:
             noticed.append(in_server_log())
+        scope, findings = builder.scope(), tuple(n.finding for n in noticed)
         return Plan(
-            scope=builder.scope(),
+            scope=scope,
             held_by_everyone=builder.held_by_everyone(),
             traits=frozenset(n.trait for n in noticed if isinstance(n.trait, Trait)),
-            findings=tuple(n.finding for n in noticed),
+            findings=findings,
             statements=tuple(statement.text for statement in statements),
+            rehearsal=rehearsal_of(statements, [needs for _, needs in analysed], scope, findings),
         )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from alembic import context
 
 from protem.storage import (
+    answer_link_tables,  # noqa: F401  # its tables join the metadata
     approver_key_tables,  # noqa: F401  # its tables join the metadata
     directory_tables,  # noqa: F401  # its tables join the metadata
+    message_tables,  # noqa: F401  # as below
     notice_tables,  # noqa: F401  # its tables join the metadata
     review_tables,  # noqa: F401  # its tables join the metadata
     session_tables,  # noqa: F401  # its tables join the metadata

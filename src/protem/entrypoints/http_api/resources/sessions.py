@@ -25,7 +25,11 @@ from protem.entrypoints.http_api.openapi_document import takes
 from protem.entrypoints.http_api.serving import bearer, caller, program_of, serving
 from protem.services.manage_sessions import end_all_sessions, end_session, list_sessions
 from protem.services.sign_in import SignedIn, sign_in, sign_out
-from protem.services.sign_in_by_device import INTERVAL
+from protem.services.sign_in_by_device import (
+    INTERVAL,
+    begin_device_sign_in,
+    redeem_device_code,
+)
 from protem.services.sign_in_workload import sign_in_workload
 
 router = APIRouter(prefix="/v1", tags=["sessions"])
@@ -69,7 +73,7 @@ async def post_device(request: Request) -> Response:
     here = serving(request)
     body = await read_body(request, DeviceBody)
     address = request.client.host if request.client else ""
-    codes = here.devices.begin(here.around, said=body.said, address=address)
+    codes = await begin_device_sign_in(here.around, said=body.said, address=address, port=body.port)
     return json_response(
         {
             "device_code": codes.device_code.reveal(),
@@ -87,7 +91,11 @@ async def post_device_redeem(request: Request) -> Response:
     """Exchange the long code for a session, once a person said yes; ``pending`` until then."""
     here = serving(request)
     body = await read_body(request, DeviceCodeBody)
-    signed_in = await here.devices.redeem(here.around, Secret(body.device_code))
+    signed_in = await redeem_device_code(
+        here.around,
+        Secret(body.device_code),
+        None if body.proof is None else Secret(body.proof),
+    )
     if signed_in is None:
         return json_response({"state": "pending"}, 202)
     return _session(request, signed_in)
