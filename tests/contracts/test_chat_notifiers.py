@@ -1,12 +1,15 @@
 """The channel contract for Slack and Teams, over HTTP to a server that plays them."""
 
 import json
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tests.integration.played_chat import PlayedChat
 
+from protem.bootstrap.logging_setup import set_up_logging
+from protem.bootstrap.settings import LogSettings
 from protem.domain.errors import RefusedError, RetryLaterError
 from protem.domain.identifiers import GrantId
 from protem.domain.notices import MORE
@@ -148,6 +151,23 @@ async def test_what_a_person_can_set_right_is_tried_again_and_no_secret_is_told(
         await slack.deliver(NOTICE)
     assert "very-secret" not in error.value.message
     assert "<" not in error.value.message
+
+
+async def test_neither_the_token_nor_the_address_is_logged(slack, teams, capsys):
+    """Web clients log what they call; at the most talkative level, too."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        set_up_logging(LogSettings(level="debug"))
+        logging.getLogger("test").info("is heard")
+        await slack.deliver(NOTICE)
+        await teams.deliver(NOTICE)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    said = capsys.readouterr().err
+    assert "is heard" in said
+    assert "very-secret" not in said
 
 
 @pytest.mark.parametrize("kind", ["slack", "teams"])

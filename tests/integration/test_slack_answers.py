@@ -166,6 +166,8 @@ async def test_a_message_that_could_not_be_rewritten_is_tried_again(stage, chat)
         ({}, {"team": {"id": "T2"}}),
         ({}, {"team": None}),
         ({}, {"user": {"id": "UREV", "team_id": "T2"}}),
+        ({}, {"user": {"id": "UREV"}}),
+        ({}, {"user": None}),
         ({}, {"channel": {"id": "C2"}}),
         ({}, {"channel": "C1"}),
     ],
@@ -229,9 +231,24 @@ async def test_the_same_press_again_changes_nothing(stage, chat):
     await press(stage, payload(asked, "deny"))
     assert await state_of(stage, asked) == "approved"
     assert sorted(whispers(chat)) == [
-        *["Not recorded: already decided: approved by reviewer"] * 3,
-        "Your approval is recorded.",
+        "Not recorded: already decided: approved by reviewer",
+        *["Your approval is recorded."] * 3,
     ]
+    given = await stage.store.read(lambda view: view.approvals.of(GrantId(asked["id"]), 1))
+    assert len(given) == 1
+
+
+async def test_the_log_tells_an_answer_in_a_chat_from_one_by_somebody_signed_in(stage):
+    """Not by a comment, which anybody could write on the page."""
+    pressed = (await stage.ask(WRITE)).json()
+    await press(stage, payload(pressed))
+    written = (await stage.ask(WRITE)).json()
+    body = {"digest": written["digest"], "verdict": "approve", "comment": "answered in chat ops"}
+    await stage.call("reviewer", "POST", f"/v1/requests/{written['id']}/reviews", json=body)
+    entries = await stage.store.read(lambda view: view.audit.entries(start=0, limit=99))
+    told = [json.loads(one.body) for one in entries if b"request.approved" in one.body]
+    assert [one["data"].get("answered_in_chat") for one in told] == ["ops", None]
+    assert told[0]["data"]["approval"]["comment"] == ""
 
 
 async def test_an_approval_after_a_refusal_changes_nothing(stage, chat):
@@ -281,8 +298,8 @@ async def test_what_is_malformed_is_refused(stage, body):
         {"actions": []},
         {"actions": ["x"]},
         {"actions": [{"action_id": "protem_approve", "value": "<!channel>"}]},
-        {"user": {"id": "<@U1>"}},
-        {"user": None},
+        {"user": {"id": "<@U1>", "team_id": "T1"}},
+        {"user": {"team_id": "T1"}},
     ],
 )
 async def test_what_is_no_press_of_ours_is_refused(stage, more):

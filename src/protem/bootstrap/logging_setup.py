@@ -17,6 +17,9 @@ import structlog
 
 from protem.bootstrap.settings import LogSettings
 
+_CHATTY = ("sse_starlette", "asyncio", "uvicorn.access", "httpx2", "httpcore2")
+"""Web clients would log each address that is called, and one may be a secret as a whole."""
+
 
 def set_up_logging(settings: LogSettings) -> None:
     """Send all logs of this process to standard error in the chosen format."""
@@ -47,7 +50,7 @@ def set_up_logging(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
-    for chatty in ("sse_starlette", "asyncio", "uvicorn.access"):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -110,7 +110,12 @@ def _of_revision(
 
 
 def reviewed(
-    grant: Grant, approval: Approval, through: Iterable[PrincipalId] = (), *, by_link: str = ""
+    grant: Grant,
+    approval: Approval,
+    through: Iterable[PrincipalId] = (),
+    *,
+    by_link: str = "",
+    by_chat: str = "",
 ) -> AuditEvent:
     """A reviewer said yes or no to one digest, perhaps in place of others or by a link."""
     kind = "request.approved" if approval.verdict is Verdict.APPROVE else "request.denied"
@@ -118,6 +123,8 @@ def reviewed(
     more: dict[str, JsonValue] = {"stood_in_for": stood_in_for} if stood_in_for else {}
     if by_link:
         more["answered_by_link_of"] = by_link
+    if by_chat:
+        more["answered_in_chat"] = by_chat
     return of_grant(
         kind, grant, approval.at, str(approval.reviewer), approval=approval.to_json(), **more
     )

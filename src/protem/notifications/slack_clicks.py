@@ -78,8 +78,8 @@ class SlackDoor:
             raise InvalidError("a click comes as a form")
         payload = _payload(body)
         team, user, place = (_table(payload, key) for key in ("team", "user", "channel"))
-        if team.get("id") != self.workspace or user.get("team_id", self.workspace) != team["id"]:
-            raise UnauthenticatedError("this comes from another workspace")
+        if team.get("id") != self.workspace or user.get("team_id") != self.workspace:
+            raise UnauthenticatedError("this comes from another workspace, or somebody of another")
         if place.get("id") != self.channel:
             raise UnauthenticatedError("this comes from another channel")
         return self._click(payload, user)

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from protem.domain.approvals import Verdict
 from protem.domain.errors import ConflictError, ProtemError
-from protem.domain.identifiers import GrantId
-from protem.domain.principals import PrincipalId
+from protem.domain.principals import Principal, PrincipalId
+from protem.ports.store import Transaction
 from protem.services.review_request import NotYourTurnError, Review, review_request
-from protem.services.rewrite_messages import outcome_of
+from protem.services.rewrite_messages import outcome_of, verdicts_on
 from protem.services.surroundings import Surroundings
 from protem.services.view_grants import view_grant
 
@@ -33,12 +33,16 @@ async def answer_in_chat(around: Surroundings, person: PrincipalId | None, revie
     except NotYourTurnError as error:
         return f"Not recorded: {error.message}"
     except ConflictError as error:
-        said = await _outcome(around, review.grant_id, review.digest)
-        return f"Not recorded: {said or error.message}"
+        why = error.message
+        return await around.store.read(lambda view: _late(view, principal, review, why))
     except ProtemError as error:
         return f"Not recorded: {error.message}"
     return _DONE[review.verdict]
 
 
-async def _outcome(around: Surroundings, grant_id: GrantId, digest: str) -> str | None:
-    return await around.store.read(lambda view: outcome_of(view, grant_id, digest))
+def _late(view: Transaction, person: Principal, review: Review, why: str) -> str:
+    """Say why a verdict did not count any more; the same one sent twice is the same verdict."""
+    given = verdicts_on(view, review.grant_id, review.digest)
+    if any(one.reviewer == person.id and one.verdict is review.verdict for one in given):
+        return _DONE[review.verdict]
+    return f"Not recorded: {outcome_of(view, review.grant_id, review.digest) or why}"

@@ -40,7 +40,8 @@ class Review:
     Attributes:
         digest: of the revision that the reviewer saw; anything else is refused.
         signature: the reviewer's own, over the digest; of a no it is ignored.
-        by_link: the channel whose link gave the answer; empty: the reviewer was signed in.
+        by_link: the channel whose link gave the answer; empty: none did.
+        by_chat: the channel whose word we take for who the reviewer is; empty: they were signed in.
     """
 
     grant_id: GrantId
@@ -49,6 +50,7 @@ class Review:
     comment: str = ""
     signature: OfferedSignature | None = None
     by_link: str = ""
+    by_chat: str = ""
 
 
 class NotYourTurnError(ConflictError):
@@ -59,11 +61,12 @@ class NotYourTurnError(ConflictError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A verdict, for whom its reviewer stood in when giving it, and by which channel's link."""
+    """A verdict, for whom its reviewer stood in when giving it, and by which channel it came."""
 
     approval: Approval
     through: frozenset[PrincipalId] = frozenset()
     by_link: str = ""
+    by_chat: str = ""
 
 
 async def review_request(around: Surroundings, reviewer: Principal, review: Review) -> Grant:
@@ -131,7 +134,12 @@ def review_in(
     )
     transaction.approvals.add(approval)
     transaction.answer_links.drop_of(reviewer.id, grant.id)
-    said = Said(approval=approval, through=admitted.through, by_link=review.by_link)
+    said = Said(
+        approval=approval,
+        through=admitted.through,
+        by_link=review.by_link,
+        by_chat=review.by_chat,
+    )
     return _settle(around, transaction, grant, revision, said)
 
 
@@ -272,6 +280,8 @@ def _settle(
 
 def _save(transaction: Transaction, grant: Grant, said: Said) -> Grant:
     transaction.grants.save(grant)
-    event = audit_events.reviewed(grant, said.approval, said.through, by_link=said.by_link)
+    event = audit_events.reviewed(
+        grant, said.approval, said.through, by_link=said.by_link, by_chat=said.by_chat
+    )
     transaction.audit.append(event)
     return grant

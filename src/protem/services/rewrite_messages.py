@@ -13,6 +13,7 @@ import asyncio
 from datetime import timedelta
 
 from protem.domain import posted_messages
+from protem.domain.approvals import Approval
 from protem.domain.errors import NotFoundError, RefusedError, RetryLaterError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
@@ -74,13 +75,18 @@ def outcome_of(view: Transaction, grant_id: GrantId | None, digest: str | None) 
         return "there is no such request any more"
     number = _under_review(grant)
     asked = None if number is None else view.requests.get(grant_id, number).digest
-    given = [
+    return posted_messages.outcome(grant, digest, asked, verdicts_on(view, grant_id, digest))
+
+
+def verdicts_on(view: Transaction, grant_id: GrantId, digest: str | None) -> list[Approval]:
+    """Return what was said to the revision with ``digest``, oldest first."""
+    numbers = range(1, view.requests.latest_number(grant_id) + 1)
+    return [
         one
-        for revision in range(1, view.requests.latest_number(grant_id) + 1)
-        for one in view.approvals.of(grant_id, revision)
+        for number in numbers
+        for one in view.approvals.of(grant_id, number)
         if one.digest == digest
     ]
-    return posted_messages.outcome(grant, digest, asked, given)
 
 
 def _under_review(grant: Grant) -> int | None:

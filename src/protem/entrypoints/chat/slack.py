@@ -64,7 +64,7 @@ async def _answer(around: Surroundings, board: MessageBoard, name: str, click: C
         grant_id=click.grant_id,
         digest=click.digest,
         verdict=click.verdict,
-        comment=f"answered in chat {name}",
+        by_chat=name,
     )
     said = await answer_in_chat(around, click.person, review)
     try:
