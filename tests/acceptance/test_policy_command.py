@@ -101,6 +101,10 @@ def test_lint_reports_what_load_refuses(tmp_path):
             ["unreachable-approvers"],
         ),
         (
+            '@id("a") permit (principal, action, resource in Protem::Label::"env=lab");',
+            ["glass-by-accident"],
+        ),
+        (
             f'@id("a") {ASK} unless {{ resource in Protem::Label::"env=prod" }};',
             [],
         ),

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.browser.web_stage import FIX, HOSTILE, HOSTILE_TEXT, LEDGER, PURGE, READ
+from tests.browser.web_stage import (
+    FIX,
+    HOSTILE,
+    HOSTILE_TEXT,
+    LEDGER,
+    PURGE,
+    READ,
+    a_start,
+    break_glass,
+)
 
 AXE = (Path(__file__).parent / "vendor/axe-core-4.14.1/axe.min.js").read_text()
 PAGES = ("/sign-in", "/inbox", "/grants", "/board", "/keys", "/requests/{id}", "/requests/nonsense")
@@ -19,7 +28,9 @@ def furnish(web):
     web.activate(web.ask(READ, "zoe"), "zoe")
     web.call("ada", "POST", f"/v1/requests/{web.ask(reason='gone')['id']}/cancel")
     web.ask(PURGE, "zoe", target=LEDGER)
-    return web.ask(ticket="INC-1")
+    owed, _ = break_glass(web), break_glass(web, "zoe")
+    web.call("ada", "POST", f"/v1/grants/{owed['id']}/end?wait=5")
+    return web.ask(ticket="INC-1", start=a_start())
 
 
 def violations(page):

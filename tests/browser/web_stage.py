@@ -21,6 +21,7 @@ from tests.integration.control_plane_in_memory import HALF, Stage, ask_body, loc
 from protem.domain.bearer_tokens import fingerprint
 from protem.domain.evidence import Rehearsal
 from protem.domain.identifiers import GroupName, TargetName
+from protem.domain.instants import format_instant
 from protem.domain.notices import NoticeKind
 from protem.domain.plans import Finding, Plan, Trait
 from protem.domain.principals import Principal
@@ -230,6 +231,18 @@ class WebStage:
 
         self.do(self.stage.store.write(add))
         return token.reveal()
+
+
+def break_glass(web: WebStage, who: str = "ada", reason: str = "the shop is down") -> Any:
+    """Break the glass; return the grant, which is active."""
+    body = ask_body(FIX, target=ORDERS, reason=reason, confirm_target=ORDERS, public_half=HALF)
+    found = web.call(who, "POST", "/v1/break-glass?wait=5", json=body)
+    return found.get("grant", found)
+
+
+def a_start() -> str:
+    """Return a start of this evening, as the API takes it."""
+    return format_instant(SystemClock().now() + timedelta(hours=6))
 
 
 @contextlib.contextmanager

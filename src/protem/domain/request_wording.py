@@ -29,6 +29,7 @@ RISKS = {
 }
 WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "TRUNCATE", "MERGE"})
 """Actions that change what is stored."""
+BROKEN_GLASS = "broken glass: nobody approved it"
 MANY_ROWS = 1_000
 """From here on a change that a target foretells is shown as a risk."""
 

@@ -30,6 +30,7 @@ def lint(folder: PolicyFolder, production: str = PRODUCTION) -> list[Problem]:
         warnings.extend(_unnamed(rule))
         warnings.extend(_open_production(rule, production))
         warnings.extend(_unreachable_approvers(rule, folder.rules))
+        warnings.extend(_glass_by_accident(rule))
     return warnings
 
 
@@ -57,6 +58,16 @@ def _open_production(rule: Rule, production: str) -> Iterable[Problem]:
             " one yes of anyone who may approve is then enough"
         )
         yield _warning(rule, "no-approvals", message)
+
+
+def _glass_by_accident(rule: Rule) -> Iterable[Problem]:
+    """Warn of permits that name no action, for they let people break the glass, too."""
+    if rule.permits and rule.actions == frozenset(PolicyAction):
+        message = (
+            "names no action, so it also permits break_glass: access that nobody approves;"
+            " name the actions that are meant"
+        )
+        yield _warning(rule, "glass-by-accident", message)
 
 
 def _reaches(rule: Rule, production: str) -> bool:

@@ -6,13 +6,14 @@ Here: both lists, with the sessions that the last look at each target saw. Not h
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
 from protem.domain.grants import LIVE, TERMINAL, GrantState
 from protem.domain.identifiers import GrantId
+from protem.domain.observations import LiveSession
 from protem.entrypoints.http_api.serving import serving
 from protem.entrypoints.web_ui.notices import notice_of
 from protem.entrypoints.web_ui.page_route import page_router
@@ -77,12 +78,12 @@ async def get_board(request: Request, before: _Before = None) -> Response:
     )
 
 
-def _sessions(request: Request) -> Counter[str]:
-    """Return how many sessions the last look at its target saw, by privilege."""
-    looks = serving(request).plane.loops.looks.values()
-    return Counter(
-        session.privilege
-        for look in looks
-        if look.state is not None
-        for session in look.state.observation.sessions
-    )
+def _sessions(request: Request) -> Mapping[str, list[LiveSession]]:
+    """Return the sessions that the last look at its target saw, by privilege, oldest first."""
+    found: dict[str, list[LiveSession]] = {}
+    for look in serving(request).plane.loops.looks.values():
+        for session in () if look.state is None else look.state.observation.sessions:
+            found.setdefault(session.privilege, []).append(session)
+    for sessions in found.values():
+        sessions.sort(key=lambda one: (one.started_at is None, one.started_at, one.handle))
+    return found

@@ -1,4 +1,4 @@
-"""The inbox: requests that wait for the visitor's verdict.
+"""The inbox: requests, and reviews of broken glass, that wait for the visitor's verdict.
 
 Here: the list, page by page, and whether it changed since it was shown. Not here: giving a verdict
 (review_pages).
@@ -7,11 +7,13 @@ Here: the list, page by page, and whether it changed since it was shown. Not her
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
 from protem.domain.identifiers import GrantId
+from protem.entrypoints.web_ui.glass_pages import owed_by
 from protem.entrypoints.web_ui.notices import notice_of
 from protem.entrypoints.web_ui.page_route import page_router
 from protem.entrypoints.web_ui.rendering import render
@@ -30,13 +32,15 @@ async def get_inbox(request: Request, before: _Before = None) -> Response:
     me = await visitor(request)
     page = await _page(request, me, before)
     around = around_of(request)
+    owed = [] if before else await owed_by(around, me.principal)
     return render(
         request,
         "inbox.html",
         items=[request_view(around, view) for view in page.views],
+        owed=owed,
         next=page.next,
         before=before,
-        seen=_fingerprint(page),
+        seen=_fingerprint(page, owed),
         notice=notice_of(request),
     )
 
@@ -48,8 +52,10 @@ async def get_inbox_news(
     before: _Before = None,
 ) -> Response:
     """Return a line when the page that was ``seen`` would look different now, else nothing."""
-    page = await _page(request, await visitor(request), before)
-    changed = _fingerprint(page) != seen
+    me = await visitor(request)
+    page = await _page(request, me, before)
+    owed = [] if before else await owed_by(around_of(request), me.principal)
+    changed = _fingerprint(page, owed) != seen
     return render(request, "_news.html", changed=changed, address="/inbox", more=len(page.views))
 
 
@@ -60,9 +66,10 @@ async def _page(request: Request, me: Visitor, before: str | None) -> GrantPage:
     )
 
 
-def _fingerprint(page: GrantPage) -> str:
+def _fingerprint(page: GrantPage, owed: Sequence[Mapping[str, Any]]) -> str:
     """Return what changes when something comes, goes or is edited."""
     shown = [
         (view.grant.id, (view.proposed or view.current).revision.digest) for view in page.views
     ]
-    return hashlib.sha256(repr(shown).encode()).hexdigest()
+    reviews = [(one["id"], one["state"]) for one in owed]
+    return hashlib.sha256(repr((shown, reviews)).encode()).hexdigest()

@@ -12,6 +12,8 @@ NOTICES = {
     "denied": "Denied. The requester sees your comment.",
     "cancelled": "Cancelled.",
     "accepted": "Taken: the narrower offer is the request now.",
+    "offered": "Offered. Your yes to it is on record; the requester is asked.",
+    "glass-reviewed": "Reviewed. Your verdict is on record.",
     "commented": "Your comment is on record.",
     "edited": "Changed. Earlier approvals are void; approvers see the new request.",
     "extended": "More time is granted.",

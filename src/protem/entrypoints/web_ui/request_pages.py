@@ -7,6 +7,7 @@ others (review_pages).
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from fastapi import Request, Response
 
@@ -17,6 +18,7 @@ from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
 from protem.domain.principals import Principal
 from protem.domain.requests import RequestRevision
+from protem.entrypoints.web_ui.glass_pages import glass_view
 from protem.entrypoints.web_ui.notices import notice_of
 from protem.entrypoints.web_ui.page_route import page_router, see
 from protem.entrypoints.web_ui.rendering import render
@@ -28,8 +30,10 @@ from protem.services.end_grant import end_grant
 from protem.services.extend_grant import extend_grant
 from protem.services.offer_narrower import accept_offer
 from protem.services.plan_command import Ask
+from protem.services.review_glass import show_glass
 from protem.services.revise_request import revise_request
-from protem.services.view_grants import rights_on, view_grant
+from protem.services.surroundings import Surroundings
+from protem.services.view_grants import GrantView, rights_on, view_grant
 
 router = page_router()
 _EDITABLE = (GrantState.PENDING, GrantState.APPROVED)
@@ -149,9 +153,18 @@ async def request_page(  # what differs between its callers
         and view.grant.proposed_revision is None,
         open_to_comments=view.grant.state in _OPEN,
         endable=view.grant.state in (GrantState.PROVISIONING, GrantState.ACTIVE),
+        broken=await _broken(around, principal, view),
         notice=notice,
         changed=changed,
     )
+
+
+async def _broken(
+    around: Surroundings, principal: Principal, view: GrantView
+) -> dict[str, Any] | None:
+    if not view.current.revision.break_glass:
+        return None
+    return glass_view(await show_glass(around, principal, view.grant.id))
 
 
 def _edited(revision: RequestRevision, form: Form, now: datetime) -> Ask:

@@ -14,6 +14,7 @@ from protem.domain.grants import LIVE, GrantState
 from protem.domain.identifiers import TargetName
 from protem.domain.instants import format_start
 from protem.domain.request_wording import (
+    BROKEN_GLASS,
     CAPABILITIES,
     END_CAUSES,
     RISKS,
@@ -74,17 +75,22 @@ def revision_view(revision: RequestRevision) -> dict[str, Any]:
         {
             **row,
             "name": ".".join(map(str, row["path"])) if isinstance(row["path"], list) else "",
+            "place": place,
             "writes": row["action"] in WRITES,
             "everyone": row in everyone,
         }
-        for row in plan.scope.to_json()
+        for place, row in enumerate(plan.scope.to_json())
     ]
+    glass = [BROKEN_GLASS] if revision.break_glass else []
     return {
         "request": revision.to_json(),
         "digest": revision.digest,
         "privileges": sorted(privileges, key=_weight),
         "statements": list(plan.statements),
-        "risks": [RISKS.get(trait, str(trait)) for trait in sorted(plan.traits, key=_gravity)],
+        "risks": [
+            *glass,
+            *(RISKS.get(trait, str(trait)) for trait in sorted(plan.traits, key=_gravity)),
+        ],
         "findings": [found.message for found in plan.findings],
         "begins": "" if revision.start is None else format_start(revision.start),
         "links": list(revision.evidence.links),
