@@ -23,6 +23,7 @@ from protem.domain.errors import (
 from protem.domain.grants import GrantState
 from protem.policy.cedar_policy import CedarPolicy
 from protem.services.activate_grant import activate_grant
+from protem.services.answer_in_chat import answer_in_chat
 from protem.services.check_signatures import OfferedSignature
 from protem.services.extend_grant import extend_grant
 from protem.services.register_approver_key import (
@@ -136,6 +137,16 @@ async def test_an_unsigned_yes_is_refused_with_what_to_type(signing, asked):
     assert refused.value.code == "signature_required"
     assert refused.value.next_step == f"protem request approve {asked.grant.id} --sign"
     assert (await signing.stored(asked.grant.id)).state is GrantState.PENDING
+
+
+async def test_a_press_in_a_chat_is_no_signature(signing, asked):
+    """Though the one who pressed has a key and may approve; a no needs none."""
+    await add_ssh_key(signing, signing.omar, InsecureSshKey())
+    said = await answer_in_chat(signing.around, signing.omar.id, replace(yes(asked), by_chat="ops"))
+    assert said.startswith("Not recorded: ")
+    assert (await signing.stored(asked.grant.id)).state is GrantState.PENDING
+    no = replace(yes(asked), by_chat="ops", verdict=Verdict.DENY)
+    assert await answer_in_chat(signing.around, signing.omar.id, no) == "Your refusal is recorded."
 
 
 async def test_a_signed_yes_approves_and_is_on_record_whole(signing, asked):
