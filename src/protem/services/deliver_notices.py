@@ -29,6 +29,8 @@ from protem.services.surroundings import Surroundings
 
 CALL_TIMEOUT = timedelta(seconds=20)
 LOOK_EVERY = timedelta(seconds=2)
+GATHER = timedelta(milliseconds=300)
+"""After news: every open message of a chat is looked at once for all that happened meanwhile."""
 REMEMBERED = timedelta(days=30)
 _BATCH = 20
 
@@ -45,7 +47,8 @@ class DeliverNotices:
         with self.around.announcer.watch() as watch:
             while True:
                 await self.run_once()
-                await watch.changed(LOOK_EVERY)
+                if await watch.changed(LOOK_EVERY) and self.channel.board is not None:
+                    await asyncio.sleep(GATHER.total_seconds())
 
     async def run_once(self) -> int:
         """Try all that is due now; return how many that was."""
