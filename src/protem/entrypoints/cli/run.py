@@ -27,7 +27,7 @@ from protem.entrypoints.cli.session import (
     termination_as_exit,
 )
 from protem.entrypoints.cli.terminal import data, say
-from protem.entrypoints.cli.waiting import NotBegunError, StillPendingError
+from protem.entrypoints.cli.waiting import StillPendingError
 
 
 @click.command(name="run", context_settings={"allow_interspersed_args": False})
@@ -124,7 +124,7 @@ def run_wish(wish: Wish, patience: float | None, *, keep: bool) -> int:
             code = run_session(client, session)
             if keep:
                 access.keep(wish.argv, inputs)
-        except (StillPendingError, NotBegunError):
+        except StillPendingError:
             data(str(access.grant.get("id", "")))
             raise
         finally:

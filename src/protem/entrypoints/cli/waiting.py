@@ -25,26 +25,17 @@ _UNUSABLE = ("ending", "ended", "stuck")
 
 
 class StillPendingError(CommandFailedError):
-    """The request waits for people; it goes on without us."""
+    """The request waits for people, or an approved one for its start; it goes on without us."""
 
     def __init__(self, grant: Mapping[str, Any]) -> None:
-        grant_id = printable(grant.get("id", ""))
+        grant_id, again = printable(grant.get("id", "")), "protem run --resume"
+        if grant.get("state") == "approved":
+            what = f"is approved and begins {moment_text(start_of(grant))}"
+            again = f"then: {again}"
+        else:
+            what = f"waits for approval: {progress_text(grant)}"
         super().__init__(
-            f"request {grant_id} waits for approval: {progress_text(grant)}",
-            error_code="pending",
-            next_step=f"protem run --resume {grant_id}",
-        )
-
-
-class NotBegunError(CommandFailedError):
-    """It is approved and begins later; it waits without us."""
-
-    def __init__(self, grant: Mapping[str, Any]) -> None:
-        grant_id = printable(grant.get("id", ""))
-        super().__init__(
-            f"request {grant_id} is approved and begins {moment_text(start_of(grant))}",
-            error_code="pending",
-            next_step=f"then: protem run --resume {grant_id}",
+            f"request {grant_id} {what}", error_code="pending", next_step=f"{again} {grant_id}"
         )
 
 
@@ -66,7 +57,7 @@ def wait_for_start(
         seconds: the most to wait; None for as long as it takes.
 
     Raises:
-        NotBegunError: the time is up.
+        StillPendingError: the time is up.
     """
     line, began = StatusLine(), time.monotonic()
     try:
@@ -77,7 +68,7 @@ def wait_for_start(
                 break
             passed = time.monotonic() - began
             if seconds is not None and passed + left > seconds:
-                raise NotBegunError(grant)
+                raise StillPendingError(grant)
             line.show("Approved; Ctrl-C keeps it. It begins", moment_text(start_of(grant)))
             grant = changed(client, grant, min(POLL_SECONDS, left))
     finally:
