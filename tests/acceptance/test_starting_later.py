@@ -45,7 +45,7 @@ def test_a_terminal_that_left_goes_on_after_the_start(stage):
     assert f"protem run --resume {grant_id}" in left.stderr
     early = protem(stage, "dana", "run", "--resume", grant_id)
     assert early.returncode == 5, early.stderr
-    assert "begins" in protem(stage, "dana", "request", "show", grant_id).stdout
+    assert "approved, begins in" in protem(stage, "dana", "request", "show", grant_id).stdout
     time.sleep(max(0.0, (start - datetime.now(UTC)).total_seconds()) + 1)
     done = protem(stage, "dana", "run", "--resume", grant_id)
     assert done.returncode == 0, done.stderr

@@ -33,9 +33,16 @@ from protem.entrypoints.cli.scope_view import (
     need_text,
     needs_of,
     scope_rows,
+    time_left,
 )
 from protem.entrypoints.cli.terminal import styled, width
-from protem.entrypoints.cli.waiting import end_text, person_text, progress_text, verdicts
+from protem.entrypoints.cli.waiting import (
+    end_text,
+    person_text,
+    progress_text,
+    start_of,
+    verdicts,
+)
 
 _PUBLIC = "   (everyone holds this)"
 
@@ -93,6 +100,8 @@ def state_text(grant: Mapping[str, Any]) -> str:
     match state:
         case "pending":
             return f"pending, waits for {progress_text(grant)}"
+        case "approved" if (time_left(start_of(grant)) or timedelta(0)) > timedelta(0):
+            return f"approved, begins {moment_text(start_of(grant))}"
         case "approved":
             return f"approved, lapses {moment_text(grant.get('lapses_at'))}"
         case "active" if grant.get("proposed_revision"):
