@@ -100,14 +100,13 @@ def state_text(grant: Mapping[str, Any]) -> str:
     match state:
         case "pending":
             return f"pending, waits for {progress_text(grant)}"
-        case "approved" if (time_left(start_of(grant)) or timedelta(0)) > timedelta(0):
-            return f"approved, begins {moment_text(start_of(grant))}"
         case "approved":
-            return f"approved, lapses {moment_text(grant.get('lapses_at'))}"
-        case "active" if grant.get("proposed_revision"):
-            return f"active, ends {moment_text(grant.get('expires_at'))}; an extension is asked for"
+            waits = (time_left(start_of(grant)) or timedelta(0)) > timedelta(0)
+            word, moment = ("begins", start_of(grant)) if waits else ("lapses", None)
+            return f"approved, {word} {moment_text(moment or grant.get('lapses_at'))}"
         case "active":
-            return f"active, ends {moment_text(grant.get('expires_at'))}"
+            more = "; an extension is asked for" if grant.get("proposed_revision") else ""
+            return f"active, ends {moment_text(grant.get('expires_at'))}{more}"
         case "ended" | "ending" | "stuck":
             return f"{state}, {end_text(grant)}"
     return state
