@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -107,6 +108,35 @@ def test_a_failed_migration_leaves_nothing(tmp_path):
     database.execute("DROP TABLE grants")
     database.close()
     migrating.migrate(path)
+
+
+def test_steps_that_make_tables_anew_keep_what_is_there(tmp_path, monkeypatch):
+    """The clock's mark, and sessions with their tokens, come through; nothing is left over."""
+    path = tmp_path / "protem.db"
+    prepare_file(path)
+    upgrade = command.upgrade
+    with monkeypatch.context() as until_then:
+        until_then.setattr(command, "upgrade", lambda config, _: upgrade(config, "0008"))
+        migrating.migrate(path)
+    before = connect(path)
+    before.execute("INSERT INTO clock_marks VALUES (1, 123, 456, 'a-boot')")
+    before.execute(
+        "INSERT INTO accounts (id, subject, display, kind, disabled)"
+        " VALUES ('local|dana', 'dana', '', 'person', 0)"
+    )
+    before.execute("INSERT INTO tokens VALUES (x'01', 'local|dana', 9, 0)")
+    before.execute("INSERT INTO sessions VALUES (x'01', 's', 'oidc', 'protem', 1, 2)")
+    before.close()
+    migrating.migrate(path)
+    after = connect(path)
+    marks = after.execute("SELECT boot, moment, since_boot FROM clock_marks").fetchall()
+    assert marks == [("a-boot", 123, 456)]
+    sessions = after.execute("SELECT * FROM sessions JOIN tokens USING (hash)").fetchall()
+    assert sessions == [(b"\x01", "s", "oidc", "protem", 1, 2, "local|dana", 9, 0)]
+    assert after.execute("PRAGMA foreign_key_check").fetchall() == []
+    after.execute("DELETE FROM tokens")
+    assert after.execute("SELECT * FROM sessions").fetchall() == []
+    after.close()
 
 
 def test_many_starters_migrate_once(tmp_path):
