@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import structlog
 from tests.integration.played_chat import PlayedChat
 
 from protem.bootstrap.logging_setup import set_up_logging
@@ -156,7 +157,7 @@ async def test_what_a_person_can_set_right_is_tried_again_and_no_secret_is_told(
 async def test_neither_the_token_nor_the_address_is_logged(slack, teams, capsys):
     """Web clients log what they call; at the most talkative level, too."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, ours = root.handlers[:], root.level, structlog.get_config()
     try:
         set_up_logging(LogSettings(level="debug"))
         logging.getLogger("test").info("is heard")
@@ -165,6 +166,7 @@ async def test_neither_the_token_nor_the_address_is_logged(slack, teams, capsys)
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        structlog.configure(**ours)
     said = capsys.readouterr().err
     assert "is heard" in said
     assert "very-secret" not in said
