@@ -36,6 +36,20 @@ BODIES = [
     json.dumps(ask_body(reason="x" * 2_001)).encode(),
     b'{"target":"orders-db","command":{"argv":["\\ud800"]},"duration_seconds":60}',
     json.dumps(ask_body(reason="\0")).encode(),
+    *(
+        json.dumps(ask_body(start=start)).encode()
+        for start in (
+            "22:00",
+            "2026-12-01T22:00",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-14:00",
+            "9999-12-31T23:59:59Z",
+            "2020-01-01T00:00:00Z",
+            "<script>",
+            "",
+            1,
+        )
+    ),
     json.dumps(ask_body(public_half={"form": "scram-sha-256", "value": "caf\u00e9"})).encode(),
 ]
 

@@ -29,7 +29,7 @@ def parse_instant(text: str) -> datetime:
     """
     try:
         return check_instant(datetime.fromisoformat(text))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # years that UTC has not
         raise InvalidError(
             "a time is RFC 3339 with a zone, such as 2026-01-31T12:00:00Z"
         ) from error

@@ -28,7 +28,7 @@ from protem.ports.store import Transaction
 from protem.services.activate_grant import own_grant, standing_decision
 from protem.services.check_signatures import OfferedSignature, accept, refuse_unless_signed
 from protem.services.count_approvals import ReviewCase, usable_until
-from protem.services.review_request import admit_reviewer, review_case
+from protem.services.review_request import admit_reviewer, refuse_too_early, review_case
 from protem.services.surroundings import Surroundings
 from protem.services.tell_people import tell_decided, tell_offered, tell_reviewers
 
@@ -82,6 +82,7 @@ async def offer_narrower(around: Surroundings, reviewer: Principal, made: OfferM
         signature, signed = _signed(case, reviewer, made, offered)
         admitted = admit_reviewer(case, reviewer, Verdict.APPROVE, signed)
         refuse_unless_signed(case.decision.approvals, admitted.principal, signed, grant.id)
+        refuse_too_early(case)
         approval = Approval(
             grant_id=grant.id,
             revision=number,

@@ -17,9 +17,11 @@ from protem.domain.decisions import (
     Signing,
     refuse_if_denied,
 )
+from protem.domain.durations import format_duration
 from protem.domain.errors import ConflictError, DeniedError, ExpiredError
 from protem.domain.grants import Grant, GrantState
 from protem.domain.identifiers import GrantId
+from protem.domain.instants import format_start
 from protem.domain.principals import Principal, PrincipalId, PrincipalKind
 from protem.domain.request_wording import describe_need
 from protem.domain.requests import RequestRevision
@@ -54,7 +56,7 @@ class Review:
 
 
 class NotYourTurnError(ConflictError):
-    """The stage that this yes would count for is not open yet."""
+    """This yes could count later, not now: its stage is not open, or the start is too far away."""
 
     code = "not_your_turn"
 
@@ -76,7 +78,8 @@ async def review_request(around: Surroundings, reviewer: Principal, review: Revi
         NotFoundError: no such request.
         ConflictError: it is not under review, the digest is not that of the current revision, or
             this person has reviewed it already.
-        NotYourTurnError: an earlier stage is not met yet; a no is taken all the same.
+        NotYourTurnError: an earlier stage is not met yet, or this yes would be void when the access
+            begins; a no is taken all the same.
         DeniedError: the reviewer is the requester, no person, or not allowed by policy.
         SignatureRequiredError: policy asks that this yes be signed, or signed more strongly.
         SignatureRefusedError: the signature that came along does not hold.
@@ -121,6 +124,7 @@ def review_in(
     admitted = admit_reviewer(case, reviewer, review.verdict, signed)
     if review.verdict is Verdict.APPROVE:
         refuse_unless_signed(case.decision.approvals, admitted.principal, signed, review.grant_id)
+        refuse_too_early(case)
     approval = Approval(
         grant_id=grant.id,
         revision=revision.number,
@@ -222,6 +226,24 @@ def admit_reviewer(
             next_step=f"protem request show {case.revision.grant_id}",
         )
     return admitted
+
+
+def refuse_too_early(case: ReviewCase) -> None:
+    """Return if a yes of this moment still counts when the access begins.
+
+    One that does not would make of the request an approval that is given up before its start, and
+    nobody gives a second yes to the same revision.
+
+    Raises:
+        NotYourTurnError: it is void by then.
+    """
+    lasts, begins = case.decision.approval_lasts, case.revision.begins(case.at)
+    if lasts is not None and begins >= case.at + lasts:
+        raise NotYourTurnError(
+            f"a yes counts for {format_duration(lasts)} here, and this begins"
+            f" {format_start(begins)}; it can be approved after {format_start(begins - lasts)}",
+            next_step=f"protem request show {case.revision.grant_id}",
+        )
 
 
 def review_case(

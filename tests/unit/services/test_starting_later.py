@@ -10,16 +10,19 @@ from protem.domain.decisions import Outcome, PolicyDeniedError
 from protem.domain.errors import ConflictError, DeniedError, ExpiredError, InvalidError
 from protem.domain.grants import GrantState
 from protem.domain.instants import format_instant
+from protem.domain.offers import Narrowing
 from protem.policy.cedar_policy import CedarPolicy
 from protem.services.activate_grant import activate_grant
 from protem.services.cancel_request import cancel_request
 from protem.services.extend_grant import extend_grant
+from protem.services.offer_narrower import OfferMade, offer_narrower
 from protem.services.plan_command import MOST_AHEAD, plan_command
 from protem.services.request_access import request_access
-from protem.services.review_request import Review, review_request
+from protem.services.review_request import NotYourTurnError, Review, review_request
 from protem.services.revise_request import revise_request
 
 from .conftest import PUBLIC_HALF
+from .review_company import OWNERS, under, yes
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 LATER = timedelta(hours=20)
@@ -157,3 +160,37 @@ async def test_a_window_is_asked_for_the_start(company, tmp_path):
         outcomes[hours] = (await plan_command(around, company.dana, wish)).decision.outcome
     closed = {hours for hours, outcome in outcomes.items() if outcome is Outcome.DENIED}
     assert closed == {-3, 5}
+
+
+async def test_a_yes_that_would_be_void_at_the_start_is_not_taken(company, start):
+    """It would use up its reviewer, and make an approval that is given up before it begins."""
+    lasting = OWNERS.replace('@approvals("1")', '@approvals("1") @approval_lasts("30m")')
+    under(company, lasting)
+    asked = await ask(company, "emails", start)
+    narrower = OfferMade(
+        grant_id=asked.grant.id,
+        digest=asked.revision.digest,
+        narrowing=Narrowing(duration=timedelta(minutes=5)),
+    )
+    for ahead in (LATER, HOUR / 2):
+        company.clock.advance(start - ahead - company.clock.now())
+        with pytest.raises(NotYourTurnError, match="it can be approved after"):
+            await approve(company, asked)
+        with pytest.raises(NotYourTurnError):
+            await offer_narrower(company.around, company.omar, narrower)
+        await company.reconciler.run_once()
+        assert (await company.stored(asked.grant.id)).state is GrantState.PENDING
+    company.clock.advance(SECOND)
+    approved = await approve(company, asked)
+    assert approved.lapses_at == start + SECOND
+    company.clock.advance(start - company.clock.now())
+    await activate_grant(company.around, company.dana, asked.grant.id, PUBLIC_HALF)
+
+
+async def test_a_no_is_taken_however_far_the_start_is(company, start):
+    """Only a yes can be too early."""
+    under(company, OWNERS.replace('@approvals("1")', '@approvals("1") @approval_lasts("30m")'))
+    asked = await ask(company, "emails", start)
+    said = replace(yes(asked), verdict=Verdict.DENY)
+    denied = await review_request(company.around, company.omar, said)
+    assert denied.state is GrantState.DENIED

@@ -182,16 +182,17 @@ class Access:
         credential = new_credential(self._iterations(str(self.grant.get("target"))))
         path = path_of("grants", str(self.grant["id"]), "activate")
         body = {"public_half": credential.public_half}
-        self._live_id = str(self.grant["id"])
         tries = 1 if start_of(self.grant) is None else _START_TRIES
         while True:
             tries -= 1
+            self._live_id = str(self.grant["id"])
             try:
                 found = self._client.post(path, body, wait=_FIRST_WAIT_SECONDS)
                 break
             except CommandFailedError as error:
                 if tries == 0 or error.error_code != "conflict":
                     raise
+                self._live_id = None  # refused, so there is nothing to give back
             time.sleep(1)  # the server's clock may be a little behind ours
         self._saw(found, credential)
 
